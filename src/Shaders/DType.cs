@@ -1,0 +1,36 @@
+namespace Tessera.Shaders;
+
+/// <summary>How the elements of a tensor are stored.</summary>
+public enum DType : byte
+{
+    F32,
+    BF16,
+    F16,
+    /// <summary>Weights: s8 in [-127, 127] with one half scale per 32 along K.</summary>
+    Q8,
+    /// <summary>Activations: per 32 values s8 with an F32 scale and the sum of the s8; see <see cref="Rows"/>.</summary>
+    A8,
+    I32,
+}
+
+public static class DTypes
+{
+    /// <summary>The name people type and files carry: f32, bf16, f16, q8.</summary>
+    public static string Name(this DType type) => type switch
+    {
+        DType.F32 => "f32",
+        DType.BF16 => "bf16",
+        DType.F16 => "f16",
+        DType.Q8 => "q8",
+        DType.A8 => "a8",
+        _ => "i32",
+    };
+
+    /// <summary>Bytes of one element in its plane of values; scales come on top.</summary>
+    public static int ElementBytes(this DType type) => type switch
+    {
+        DType.F32 or DType.I32 => 4,
+        DType.BF16 or DType.F16 => 2,
+        _ => 1,
+    };
+}

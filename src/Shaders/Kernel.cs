@@ -1,0 +1,70 @@
+using System.Runtime.CompilerServices;
+
+namespace Tessera.Shaders;
+
+/// <summary>Computes the units [begin, end) of a recorded call. Units are independent, so a device may share them among threads in any order.</summary>
+public delegate void Body(Call call, int begin, int end);
+
+/// <summary>The contract of an op as devices see it: what is bound, how large the work is, and which bodies compute it.</summary>
+/// <remarks>The ILGPU bodies are registered by name in Runtime.Ilgpu, so that this assembly needs no ILGPU.</remarks>
+public sealed class Kernel
+{
+    public required string Name { get; init; }
+
+    /// <summary>Names of the tensors in binding order, each with its use: "w:in", "x:in", "y:out", "y:inout".</summary>
+    public required string[] Bindings { get; init; }
+
+    /// <summary>Bytes of the argument struct; with 8 bytes per binding it must fit 128 bytes of push constants.</summary>
+    public required int ArgBytes { get; init; }
+
+    /// <summary>How many independent units a call has for the reference and host bodies.</summary>
+    public required Func<Call, int> Units { get; init; }
+
+    public required Body Reference { get; init; }
+
+    public required Body Host { get; init; }
+
+    /// <summary>Vulkan variants, best first: the first whose needs are met is taken.</summary>
+    public Variant[] Vulkan { get; init; } = [];
+}
+
+/// <summary>Thread groups of a dispatch.</summary>
+public readonly record struct Groups(int X, int Y = 1, int Z = 1);
+
+/// <summary>What a Vulkan device can do, as far as the choice of a variant depends on it.</summary>
+public readonly record struct Features(int SubgroupSize, bool IntegerDot, bool Float16, bool Int8);
+
+/// <summary>One SPIR-V module of an op: spv/<paramref name="Shader"/>.spv, when it fits the device and the call, and the groups it needs.</summary>
+public sealed record Variant(string Shader, Func<Features, Call, bool> Fits, Func<Call, Groups> Groups);
+
+/// <summary>A kernel with its arguments and tensors bound: one node of a recorded segment.</summary>
+public sealed class Call
+{
+    readonly byte[] args;
+
+    public Call(Kernel kernel, ReadOnlySpan<byte> args, ReadOnlySpan<Tensor> tensors)
+    {
+        if (args.Length != kernel.ArgBytes || tensors.Length != kernel.Bindings.Length)
+            throw new TesseraException($"[{kernel.Name}] takes {kernel.ArgBytes} bytes of arguments and {kernel.Bindings.Length} tensors, was given {args.Length} and {tensors.Length}");
+        Kernel = kernel;
+        this.args = args.ToArray();
+        Tensors = tensors.ToArray();
+        Units = kernel.Units(this);
+    }
+
+    public Kernel Kernel { get; }
+
+    public Tensor[] Tensors { get; }
+
+    public int Units { get; }
+
+    public ReadOnlySpan<byte> ArgBytes => args;
+
+    public ref readonly T Args<T>() where T : unmanaged => ref Unsafe.As<byte, T>(ref args[0]);
+
+    /// <summary>The host address of a tensor, for the reference and host bodies.</summary>
+    public unsafe T* At<T>(int binding) where T : unmanaged => (T*)Tensors[binding].Address;
+
+    /// <summary>The rows that are real: the bucket's bound, cut to the count that lies in the I32 tensor at <paramref name="binding"/> (none: all).</summary>
+    public unsafe int Count(int binding, int bound) => Tensors[binding].IsNone ? bound : Math.Min(bound, *At<int>(binding));
+}

@@ -1,0 +1,22 @@
+namespace Tessera.Shaders;
+
+/// <summary>
+/// The layout of activations: one record per row, padded to whole tiles along the columns; the padding holds zeros.
+/// F32: Pad(cols) floats. A8: [q: Pad(cols) s8][scale: Pad(cols)/32 F32][sum of q: Pad(cols)/32 I32], rounded up to 64 bytes.
+/// </summary>
+public static class Rows
+{
+    public static int Stride(DType type, int cols)
+    {
+        int padded = Tile.Pad(cols);
+        return type == DType.A8 ? (padded + padded / 4 + 63) / 64 * 64 : padded * type.ElementBytes();
+    }
+
+    public static long Bytes(DType type, int rows, int cols) => (long)rows * Stride(type, cols);
+
+    /// <summary>Byte offset of the scales within an A8 record.</summary>
+    public static int ScaleOffset(int cols) => Tile.Pad(cols);
+
+    /// <summary>Byte offset of the sums within an A8 record.</summary>
+    public static int SumOffset(int cols) => Tile.Pad(cols) + Tile.Pad(cols) / 8;
+}
