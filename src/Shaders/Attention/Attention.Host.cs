@@ -1,0 +1,203 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace Tessera.Shaders;
+
+public static unsafe partial class AttentionOp
+{
+    /// <summary>Query tokens that share one reading of the cache; with all heads of a KV head they are the rows of a tile.</summary>
+    const int TileTokens = 4;
+
+    /// <summary>Rows that are computed together.</summary>
+    const int Quad = 4;
+
+    const int MaxRows = 64;
+
+    static void Host(Call call, int begin, int end)
+    {
+        var a = call.Args<Args>();
+        int tokens = call.Count(Count, a.Tokens), group = a.Heads / a.KvHeads;
+        int* sequences = call.At<int>(Sequences);
+        int together = Math.Max(1, Math.Min(TileTokens, MaxRows / group));
+        for (int unit = begin; unit < end; unit++)
+        {
+            int first = unit / a.KvHeads * TileTokens, last = Math.Min(first + TileTokens, tokens);
+            while (first < last)
+            {
+                int run = 1; // tokens of one sequence
+                while (run < together && first + run < last && sequences[first + run] == sequences[first]) run++;
+                for (int head = 0; head < group; head += MaxRows)
+                    TileRows(call, first, run, unit % a.KvHeads, head, Math.Min(group - head, MaxRows));
+                first += run;
+            }
+        }
+    }
+
+    /// <summary>A tile of rows: (token, head) for <paramref name="tokens"/> tokens and <paramref name="heads"/> heads of one KV head.</summary>
+    [SkipLocalsInit]
+    static void TileRows(Call call, int token, int tokens, int kvHead, int firstHead, int heads)
+    {
+        var a = call.Args<Args>();
+        DType type = call.Tensors[Keys].Type;
+        bool halves = type == DType.F16;
+        int rows = tokens * heads, quads = (rows + Quad - 1) / Quad, dim = a.HeadDim;
+        int head0 = kvHead * (a.Heads / a.KvHeads) + firstHead;
+        // F16 reads as 2^-112 times its value: the factor is folded into q and into the probabilities.
+        float qScale = halves ? a.Scale * Lanes.HalfScale : a.Scale;
+
+        float* q = stackalloc float[quads * Quad * dim];      // (rows, dim), scaled
+        float* sum = stackalloc float[quads * Quad * dim];    // (rows, dim)
+        float* p = stackalloc float[quads * Quad * 16];       // (rows, 16)
+        float* largest = stackalloc float[quads * Quad], total = stackalloc float[quads * Quad];
+        int* length = stackalloc int[quads * Quad];
+        int longest = 0;
+        for (int row = 0; row < quads * Quad; row++)
+        {
+            int real = Math.Min(row, rows - 1);
+            float* from = call.At<float>(Q) + (long)(token + real / heads) * Tile.Pad(a.QCols) + (head0 + real % heads) * dim;
+            for (int d = 0; d < dim; d += 16)
+            {
+                (Vector512.Load(from + d) * Vector512.Create(qScale)).Store(q + row * dim + d);
+                Vector512<float>.Zero.Store(sum + row * dim + d);
+            }
+            (largest[row], total[row]) = (float.NegativeInfinity, 0);
+            length[row] = call.At<int>(Positions)[token + real / heads] + 1;
+            longest = Math.Max(longest, length[row]);
+        }
+
+        int* blocks = call.At<int>(Blocks) + (long)call.At<int>(Sequences)[token] * a.MaxBlocks;
+        for (int start = 0; start < longest; start += KvBlock.Tokens)
+        {
+            long offset = KvBlock.Offset(type, a.KvHeads, dim, blocks[start / KvBlock.Tokens], kvHead);
+            byte* keys = call.At<byte>(Keys) + offset, values = call.At<byte>(Values) + offset;
+            for (int quad = 0; quad < quads; quad++)
+            {
+                int row = quad * Quad, here = 0;
+                for (int i = 0; i < Quad; i++) here = Math.Max(here, Math.Min(KvBlock.Tokens, length[row + i] - start));
+                if (here <= 0) continue;
+                if (halves) Scores<HalfKv>(keys, q + row * dim, dim, p + row * 16);
+                else Scores<FloatKv>(keys, q + row * dim, dim, p + row * 16);
+                for (int i = row; i < row + Quad; i++)
+                    Softmax(p + i * 16, length[i] - start, ref largest[i], ref total[i], sum + i * dim, dim, halves);
+                if (halves) Accumulate<HalfKv>(values, p + row * 16, sum + row * dim, dim, here);
+                else Accumulate<FloatKv>(values, p + row * 16, sum + row * dim, dim, here);
+            }
+        }
+
+        Tensor y = call.Tensors[Y];
+        for (int row = 0; row < rows; row++)
+        {
+            byte* record = (byte*)y.Address + (long)(token + row / heads) * Shaders.Rows.Stride(y.Type, y.Cols);
+            var inverse = Vector512.Create(1 / total[row]);
+            for (int d = 0; d < dim; d += 32)
+                Lanes.StoreGroup(record, y.Type, y.Cols, ((head0 + row % heads) * dim + d) / 32,
+                    Vector512.Load(sum + row * dim + d) * inverse, Vector512.Load(sum + row * dim + d + 16) * inverse);
+        }
+    }
+
+    /// <summary>scores[i, j] = q[i] · key[j] for 4 rows and the 16 tokens of a block.</summary>
+    static void Scores<TKv>(byte* keys, float* q, int dim, float* scores) where TKv : struct, IKv
+    {
+        Vector512<float> s0 = default, s1 = default, s2 = default, s3 = default;
+        float* q0 = q, q1 = q + dim, q2 = q1 + dim, q3 = q2 + dim;
+        for (int d = 0; d < dim; d += TKv.PerWord)
+        {
+            var words = Vector512.Load((int*)(keys + d / TKv.PerWord * 64));
+            for (int j = 0; j < TKv.PerWord; j++)
+            {
+                var k = TKv.Key(words, j);
+                s0 = Vector512.FusedMultiplyAdd(k, Vector512.Create(q0[d + j]), s0);
+                s1 = Vector512.FusedMultiplyAdd(k, Vector512.Create(q1[d + j]), s1);
+                s2 = Vector512.FusedMultiplyAdd(k, Vector512.Create(q2[d + j]), s2);
+                s3 = Vector512.FusedMultiplyAdd(k, Vector512.Create(q3[d + j]), s3);
+            }
+        }
+        s0.Store(scores);
+        s1.Store(scores + 16);
+        s2.Store(scores + 32);
+        s3.Store(scores + 48);
+    }
+
+    /// <summary>Turns the scores of a block into weights relative to the running maximum, and rescales what was summed before.</summary>
+    static void Softmax(float* p, int tokens, ref float largest, ref float total, float* sum, int dim, bool halves)
+    {
+        if (tokens <= 0)
+        {
+            Vector512<float>.Zero.Store(p);
+            return;
+        }
+        var within = Vector512.LessThan(Vector512<int>.Indices, Vector512.Create(tokens)).AsSingle();
+        var scores = Vector512.ConditionalSelect(within, Vector512.Load(p), Vector512.Create(float.NegativeInfinity));
+        float most = Lanes.Max(scores);
+        if (!(most <= largest))
+        {
+            float shrink = Lanes.Exp(Vector512.Create(largest - most))[0];
+            if (float.IsNegativeInfinity(largest)) shrink = 0;
+            total *= shrink;
+            for (int d = 0; d < dim; d += 16) (Vector512.Load(sum + d) * Vector512.Create(shrink)).Store(sum + d);
+            largest = most;
+        }
+        var weights = Vector512.ConditionalSelect(within, Lanes.Exp(scores - Vector512.Create(largest)), Vector512<float>.Zero);
+        total += Vector512.Sum(weights);
+        (halves ? weights * Vector512.Create(Lanes.HalfScale) : weights).Store(p);
+    }
+
+    /// <summary>sum[i] += Σ_j p[i, j] · value[j] for 4 rows and the block's first <paramref name="tokens"/> tokens.</summary>
+    static void Accumulate<TKv>(byte* values, float* p, float* sum, int dim, int tokens) where TKv : struct, IKv
+    {
+        float* p1 = p + 16, p2 = p + 32, p3 = p + 48;
+        for (int d = 0; d < dim; d += 16)
+        {
+            var a0 = Vector512.Load(sum + d);
+            var a1 = Vector512.Load(sum + dim + d);
+            var a2 = Vector512.Load(sum + 2 * dim + d);
+            var a3 = Vector512.Load(sum + 3 * dim + d);
+            byte* at = values + d * (4 / TKv.PerWord);
+            for (int j = 0; j < tokens; j++, at += dim * (4 / TKv.PerWord))
+            {
+                var v = TKv.Value(at);
+                a0 = Vector512.FusedMultiplyAdd(v, Vector512.Create(p[j]), a0);
+                a1 = Vector512.FusedMultiplyAdd(v, Vector512.Create(p1[j]), a1);
+                a2 = Vector512.FusedMultiplyAdd(v, Vector512.Create(p2[j]), a2);
+                a3 = Vector512.FusedMultiplyAdd(v, Vector512.Create(p3[j]), a3);
+            }
+            a0.Store(sum + d);
+            a1.Store(sum + dim + d);
+            a2.Store(sum + 2 * dim + d);
+            a3.Store(sum + 3 * dim + d);
+        }
+    }
+
+    /// <summary>How the cache's numbers become floats.</summary>
+    interface IKv
+    {
+        static abstract int PerWord { get; }
+
+        static abstract Vector512<float> Key(Vector512<int> words, int j);
+
+        static abstract Vector512<float> Value(byte* at);
+    }
+
+    readonly struct FloatKv : IKv
+    {
+        public static int PerWord => 1;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector512<float> Key(Vector512<int> words, int j) => words.AsSingle();
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector512<float> Value(byte* at) => Vector512.Load((float*)at);
+    }
+
+    /// <summary>Values times 2^-112.</summary>
+    readonly struct HalfKv : IKv
+    {
+        public static int PerWord => 2;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector512<float> Key(Vector512<int> words, int j) => j == 0 ? Lanes.LowHalf(words) : Lanes.HighHalf(words);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector512<float> Value(byte* at) => Lanes.RawHalves(at);
+    }
+}

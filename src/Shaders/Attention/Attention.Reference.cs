@@ -1,0 +1,49 @@
+namespace Tessera.Shaders;
+
+public static unsafe partial class AttentionOp
+{
+    static void Reference(Call call, int begin, int end)
+    {
+        var a = call.Args<Args>();
+        int tokens = call.Count(Count, a.Tokens);
+        var sum = new double[a.HeadDim];
+        var group = new float[32];
+        for (int unit = begin; unit < end; unit++)
+            for (int t = unit / a.KvHeads * TileTokens; t < Math.Min(tokens, unit / a.KvHeads * TileTokens + TileTokens); t++)
+                for (int head = unit % a.KvHeads * (a.Heads / a.KvHeads); head < (unit % a.KvHeads + 1) * (a.Heads / a.KvHeads); head++)
+                {
+                    float* q = call.At<float>(Q) + (long)t * Tile.Pad(a.QCols) + head * a.HeadDim;
+                    int length = call.At<int>(Positions)[t] + 1;
+                    var scores = new double[length];
+                    for (int j = 0; j < length; j++)
+                        for (int d = 0; d < a.HeadDim; d++)
+                            scores[j] += (double)q[d] * KvBlock.Read(KeyOf(call, t, head, j, d), call.Tensors[Keys].Type) * a.Scale;
+                    double largest = scores.Max(), total = 0;
+                    Array.Clear(sum);
+                    for (int j = 0; j < length; j++)
+                    {
+                        double p = Math.Exp(scores[j] - largest);
+                        total += p;
+                        for (int d = 0; d < a.HeadDim; d++) sum[d] += p * KvBlock.Read(ValueOf(call, t, head, j, d), call.Tensors[Values].Type);
+                    }
+                    for (int d = 0; d < a.HeadDim; d++)
+                    {
+                        group[d % 32] = (float)(sum[d] / total);
+                        if (d % 32 == 31) Elements.StoreGroup(call.Tensors[Y], t, (head * a.HeadDim + d) / 32, group);
+                    }
+                }
+    }
+
+    static byte* KeyOf(Call call, int token, int head, int position, int d) =>
+        BlockOf(call, Keys, token, head, position) + KvBlock.KeyOffset(call.Tensors[Keys].Type, position % KvBlock.Tokens, d);
+
+    static byte* ValueOf(Call call, int token, int head, int position, int d) =>
+        BlockOf(call, Values, token, head, position) + KvBlock.ValueOffset(call.Tensors[Values].Type, call.Args<Args>().HeadDim, position % KvBlock.Tokens, d);
+
+    static byte* BlockOf(Call call, int binding, int token, int head, int position)
+    {
+        var a = call.Args<Args>();
+        int block = call.At<int>(Blocks)[call.At<int>(Sequences)[token] * a.MaxBlocks + position / KvBlock.Tokens];
+        return call.At<byte>(binding) + KvBlock.Offset(call.Tensors[binding].Type, a.KvHeads, a.HeadDim, block, head / (a.Heads / a.KvHeads));
+    }
+}

@@ -1,0 +1,73 @@
+namespace Tessera.Shaders;
+
+/// <summary>One element of a tensor, decoded: what a stored number means. For references, tests and tools; never on a hot path.</summary>
+public static unsafe class Elements
+{
+    public static float Weight(Tensor w, int row, int k) => Weight((byte*)w.Address, w.Type, w.RowCount, w.Cols, row, k);
+
+    /// <summary>Element (row, k) of panels that start at <paramref name="panels"/>.</summary>
+    public static float Weight(byte* panels, DType type, int rows, int cols, int row, int k)
+    {
+        byte* at = panels + Tile.ValueOffset(type, cols, row, k);
+        return type switch
+        {
+            DType.F32 => *(float*)at,
+            DType.BF16 => BFloat(*(ushort*)at),
+            DType.F16 => (float)*(Half*)at,
+            DType.Q8 => *(sbyte*)at * (float)*(Half*)(panels + Tile.ScalePlane(type, rows, cols) + Tile.ScaleOffset(cols, row, k)),
+            _ => throw new TesseraException($"weights have no type {type.Name()}"),
+        };
+    }
+
+    /// <summary>Element (row, col) of activations.</summary>
+    public static float Activation(Tensor x, int row, int col)
+    {
+        byte* record = (byte*)x.Address + (long)row * Rows.Stride(x.Type, x.Cols);
+        return x.Type switch
+        {
+            DType.F32 => ((float*)record)[col],
+            DType.A8 => ((sbyte*)record)[col] * ((float*)(record + Rows.ScaleOffset(x.Cols)))[col / 32],
+            _ => throw new TesseraException($"activations have no type {x.Type.Name()}"),
+        };
+    }
+
+    /// <summary>Stores a row of activations as its type says and fills the padding with zeros.</summary>
+    public static void StoreRow(Tensor y, int row, ReadOnlySpan<float> values)
+    {
+        Span<float> group = stackalloc float[32];
+        for (int g = 0; g < Tile.Tiles(y.Cols); g++)
+        {
+            group.Clear();
+            values[(g * 32)..Math.Min(g * 32 + 32, values.Length)].CopyTo(group);
+            StoreGroup(y, row, g, group);
+        }
+    }
+
+    /// <summary>Stores 32 values as one group of a row. A8: s = absmax / 127 in F32 (0 below 1e-30), q = roundEven(x / s), sum = Σ q.</summary>
+    public static void StoreGroup(Tensor y, int row, int group, ReadOnlySpan<float> values)
+    {
+        byte* record = (byte*)y.Address + (long)row * Rows.Stride(y.Type, y.Cols);
+        if (y.Type == DType.F32)
+        {
+            values[..32].CopyTo(new Span<float>((float*)record + group * 32, 32));
+            return;
+        }
+        float largest = 0;
+        foreach (float v in values) largest = MathF.Max(largest, MathF.Abs(v));
+        float scale = largest < SmallestScaled ? 0 : largest / 127;
+        int sum = 0;
+        for (int c = 0; c < 32; c++)
+        {
+            int q = scale == 0 ? 0 : (int)MathF.Round(values[c] / scale, MidpointRounding.ToEven);
+            ((sbyte*)record)[group * 32 + c] = (sbyte)q;
+            sum += q;
+        }
+        ((float*)(record + Rows.ScaleOffset(y.Cols)))[group] = scale;
+        ((int*)(record + Rows.SumOffset(y.Cols)))[group] = sum;
+    }
+
+    /// <summary>Groups of 32 whose largest value is below this are stored as zeros: their scale would lose its precision.</summary>
+    public const float SmallestScaled = 1e-30f;
+
+    public static float BFloat(ushort bits) => BitConverter.UInt32BitsToSingle((uint)bits << 16);
+}

@@ -1,0 +1,43 @@
+using System.Runtime.Intrinsics;
+
+namespace Tessera.Shaders;
+
+public static unsafe partial class MatMulOp
+{
+    static void Host(Call call, int begin, int end)
+    {
+        var a = call.Args<Args>();
+        Tensor w = call.Tensors[W], x = call.Tensors[X];
+        float* y = call.At<float>(Y), bias = call.At<float>(Bias);
+        int tokens = call.Count(Count, a.Tokens), stride = Tile.Pad(a.Outer);
+        float* sums = stackalloc float[Panel.Tokens * Tile.Rows]; // (tokens, 16)
+        for (int panel = begin; panel < end; panel++)
+        {
+            int row = panel * Tile.Rows, rows = Math.Min(Tile.Rows, a.Outer - row);
+            for (int t = 0; t < tokens; t += Panel.Tokens)
+            {
+                int some = Math.Min(Panel.Tokens, tokens - t);
+                Panel.Product(w, panel, x, t, some, sums);
+                for (int i = 0; i < some; i++)
+                    Store(y + (long)(t + i) * stride + row, sums + i * Tile.Rows, bias == null ? null : bias + row, rows, a.Add != 0);
+            }
+        }
+    }
+
+    static void Store(float* y, float* sums, float* bias, int rows, bool add)
+    {
+        if (rows < Tile.Rows)
+        {
+            for (int r = 0; r < rows; r++)
+            {
+                float v = bias == null ? sums[r] : sums[r] + bias[r];
+                y[r] = add ? y[r] + v : v;
+            }
+            return;
+        }
+        var value = Vector512.Load(sums);
+        if (bias != null) value += Vector512.Load(bias);
+        if (add) value += Vector512.Load(y);
+        value.Store(y);
+    }
+}

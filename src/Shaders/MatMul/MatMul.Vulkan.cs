@@ -1,0 +1,6 @@
+namespace Tessera.Shaders;
+
+public static partial class MatMulOp
+{
+    static Variant[] Vulkan => [];
+}

@@ -1,0 +1,44 @@
+namespace Tessera.Shaders;
+
+/// <summary>y[t,n] = Σ_k x[t,k] · w[n,k] + bias[n], or the same added to y (the residual).</summary>
+/// <remarks>
+/// x: F32 or A8 (tokens, inner) rows. w: F32, BF16, F16 or Q8 (outer, inner) panels; A8 goes with Q8 only. bias: F32 (outer) packed, or none.
+/// y: F32 (tokens, outer) rows; columns past outer are left as they are. count: I32, the tokens that are real, or none.
+/// Per row and token the order of sums is fixed by the weight: tiles of 32 along K in ascending order, so it does not depend on the other tokens.
+/// With A8 the sum within a tile is an exact integer, then acc = fma(sum, wScale · xScale, acc).
+/// Moves the bytes of w once per call plus x and y; 2 · tokens · outer · inner flops.
+/// </remarks>
+public static partial class MatMulOp
+{
+    public readonly record struct Args(int Tokens, int Outer, int Inner, int Add);
+
+    public const int W = 0, X = 1, Y = 2, Bias = 3, Count = 4;
+
+    public static readonly Kernel Kernel = new()
+    {
+        Name = "MatMul",
+        Bindings = ["w:in", "x:in", "y:inout", "bias:in", "count:in"],
+        ArgBytes = 16,
+        Units = call => Tile.Panels(call.Args<Args>().Outer),
+        Reference = Reference,
+        Host = Host,
+        Vulkan = Vulkan,
+    };
+
+    extension(IRecorder gpu)
+    {
+        /// <summary>y = w · x + bias</summary>
+        public void MatMul(Tensor w, Tensor x, Tensor y, Tensor bias, Tensor count) => Launch(gpu, w, x, y, bias, count, add: 0);
+
+        /// <summary>y += w · x + bias</summary>
+        public void MatMulAdd(Tensor w, Tensor x, Tensor y, Tensor bias, Tensor count) => Launch(gpu, w, x, y, bias, count, add: 1);
+    }
+
+    static void Launch(IRecorder gpu, Tensor w, Tensor x, Tensor y, Tensor bias, Tensor count, int add)
+    {
+        Shape.Require("MatMul", x.Cols == w.Cols && y.Cols == w.RowCount && y.RowCount == x.RowCount && y.Type == DType.F32
+            && (x.Type == DType.F32 || x.Type == DType.A8 && w.Type == DType.Q8) && (bias.IsNone || bias.Cols == w.RowCount),
+            "w (outer, inner), x f32 or a8 (tokens, inner), y f32 (tokens, outer), bias (1, outer)", w, x, y, bias);
+        gpu.Launch(Kernel, new Args(x.RowCount, w.RowCount, w.Cols, add), w, x, y, bias, count);
+    }
+}

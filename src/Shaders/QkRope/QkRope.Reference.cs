@@ -1,0 +1,57 @@
+namespace Tessera.Shaders;
+
+public static unsafe partial class QkRopeOp
+{
+    static void Reference(Call call, int begin, int end)
+    {
+        var a = call.Args<Args>();
+        int all = a.Heads + 2 * a.KvHeads, half = a.HeadDim / 2;
+        int tokens = call.Count(Count, a.Tokens);
+        var turned = new float[a.HeadDim];
+        for (int unit = begin; unit < end; unit++)
+        {
+            int t = unit / all, head = unit % all;
+            if (t >= tokens) break;
+            float* x = call.At<float>(Qkv) + (long)t * Tile.Pad(all * a.HeadDim) + head * a.HeadDim;
+            if (head >= a.Heads + a.KvHeads)
+            {
+                StoreValue(call, t, head - a.Heads - a.KvHeads, x);
+                continue;
+            }
+            bool query = head < a.Heads;
+            float* w = call.At<float>(query ? QNorm : KNorm), rope = call.At<float>(Rope) + (long)t * a.HeadDim;
+            double squares = 0;
+            for (int d = 0; d < a.HeadDim; d++) squares += (double)x[d] * x[d];
+            double factor = 1 / Math.Sqrt(squares / a.HeadDim + a.Eps);
+            for (int d = 0; d < half; d++)
+            {
+                double low = x[d] * factor * w[d], high = x[d + half] * factor * w[d + half];
+                turned[d] = (float)(low * rope[d] - high * rope[d + half]);
+                turned[d + half] = (float)(high * rope[d] + low * rope[d + half]);
+            }
+            if (query) turned.CopyTo(new Span<float>(x, a.HeadDim));
+            else
+                fixed (float* k = turned) StoreKey(call, t, head - a.Heads, k);
+        }
+    }
+
+    static void StoreKey(Call call, int token, int kvHead, float* key)
+    {
+        var a = call.Args<Args>();
+        int slot = call.At<int>(Slots)[token];
+        if (slot < 0) return;
+        DType type = call.Tensors[Keys].Type;
+        byte* block = call.At<byte>(Keys) + KvBlock.Offset(type, a.KvHeads, a.HeadDim, slot / KvBlock.Tokens, kvHead);
+        for (int d = 0; d < a.HeadDim; d++) KvBlock.Write(block + KvBlock.KeyOffset(type, slot % KvBlock.Tokens, d), type, key[d]);
+    }
+
+    static void StoreValue(Call call, int token, int kvHead, float* value)
+    {
+        var a = call.Args<Args>();
+        int slot = call.At<int>(Slots)[token];
+        if (slot < 0) return;
+        DType type = call.Tensors[Values].Type;
+        byte* block = call.At<byte>(Values) + KvBlock.Offset(type, a.KvHeads, a.HeadDim, slot / KvBlock.Tokens, kvHead);
+        for (int d = 0; d < a.HeadDim; d++) KvBlock.Write(block + KvBlock.ValueOffset(type, a.HeadDim, slot % KvBlock.Tokens, d), type, value[d]);
+    }
+}
