@@ -1,0 +1,56 @@
+using Tessera.Shaders;
+
+namespace Tessera.Runtime.Devices;
+
+/// <summary>Where kernels run. One caller at a time; <see cref="Submit"/> may return before the work is done, the reads and <see cref="Wait"/> wait for it.</summary>
+public interface IDevice : IDisposable
+{
+    /// <summary>The name people type: host, vulkan:0, opencl:0, reference.</summary>
+    string Name { get; }
+
+    /// <summary>What the device calls itself, for the closing line of every run.</summary>
+    string Description { get; }
+
+    /// <summary>Bytes that can still be allocated.</summary>
+    long FreeBytes { get; }
+
+    /// <summary>Takes zeroed memory, aligned to 256 bytes.</summary>
+    /// <exception cref="TesseraException">There is not enough: says what was asked and what is free.</exception>
+    DeviceMemory Allocate(long bytes);
+
+    /// <summary>Makes bytes of a mapped file readable by kernels: in place on the host, uploaded elsewhere. The caller keeps the mapping alive.</summary>
+    unsafe DeviceMemory Load(byte* bytes, long count);
+
+    /// <summary>Copies into a tensor, in order with the segments submitted.</summary>
+    void Write(in Tensor to, ReadOnlySpan<byte> bytes);
+
+    /// <summary>Waits for what was submitted and copies out of a tensor.</summary>
+    void Read(in Tensor from, Span<byte> bytes);
+
+    /// <summary>Records what <paramref name="page"/> launches, once, to be submitted many times.</summary>
+    Segment Record(Action<IRecorder> page);
+
+    void Submit(Segment segment);
+
+    void Wait();
+}
+
+/// <summary>A recorded list of calls, in the form that its device replays.</summary>
+public abstract class Segment(Call[] calls) : IDisposable
+{
+    /// <summary>The calls, in order.</summary>
+    public Call[] Calls { get; } = calls;
+
+    public virtual void Dispose() { }
+}
+
+/// <summary>Collects the calls of a page.</summary>
+public sealed class CallList : IRecorder
+{
+    readonly List<Call> calls = [];
+
+    public Call[] Calls => [.. calls];
+
+    public void Launch<TArgs>(Kernel kernel, in TArgs args, params ReadOnlySpan<Tensor> tensors) where TArgs : unmanaged =>
+        calls.Add(new Call(kernel, System.Runtime.InteropServices.MemoryMarshal.AsBytes(new ReadOnlySpan<TArgs>(in args)), tensors));
+}
