@@ -1,0 +1,33 @@
+using Tessera.Runtime.Cache;
+using Tessera.Shaders;
+
+namespace Tessera.Runtime.Models;
+
+/// <summary>The model on one page: the order of ops in a step. Types, devices and sizes are decided where the tensors are made.</summary>
+/// <remarks>T tokens, D hidden, H heads, K kvHeads, d headDim, F ffn, S rows whose logits are wanted, V vocabulary.</remarks>
+public static class Qwen3
+{
+    public static void Forward(IRecorder gpu, Qwen3Config c, Qwen3Weights w, KvCache kv, StepInputs b, Activations a)
+    {
+        float scale = 1 / MathF.Sqrt(c.HeadDim);
+        gpu.Embed(b.Tokens, w.Embedding, a.X, b.Count);                                                      // (T, D)
+        foreach (var layer in w.Layers)
+        {
+            // attention
+            gpu.RmsNorm(a.X, layer.AttnNorm, a.Normed, c.Eps, b.Count);                                      // (T, D)
+            gpu.MatMul(layer.Qkv, a.Normed, a.Qkv, layer.QkvBias, b.Count);                                  // (T, (H + 2K) · d)
+            gpu.QkRope(a.Qkv, layer.QNorm, layer.KNorm, b.Rope, b.Slots, kv.Keys[layer.Index], kv.Values[layer.Index], c.Heads, c.KvHeads, c.Eps, b.Count);
+            gpu.Attention(a.Qkv, kv.Keys[layer.Index], kv.Values[layer.Index], b.Blocks, b.Sequences, b.Positions, a.Attended, c.Heads, c.KvHeads, scale, b.Count); // (T, H · d)
+            gpu.MatMulAdd(layer.Out, a.Attended, a.X, layer.OutBias, b.Count);                               // (T, D), residual
+            // feed-forward
+            gpu.RmsNorm(a.X, layer.FfnNorm, a.Normed, c.Eps, b.Count);                                       // (T, D)
+            gpu.GateUp(layer.GateUp, a.Normed, a.Gated, b.Count);                                            // (T, F)
+            gpu.MatMulAdd(layer.Down, a.Gated, a.X, Tensor.None, b.Count);                                   // (T, D), residual
+        }
+        // logits of the wanted rows
+        gpu.Gather(a.X, b.Wanted, a.Last, b.WantedCount);                                                    // (S, D)
+        gpu.RmsNorm(a.Last, w.FinalNorm, a.LastNormed, c.Eps, b.WantedCount);                                // (S, D)
+        gpu.MatMul(w.Head, a.LastNormed, a.Logits, Tensor.None, b.WantedCount);                              // (S, V)
+        gpu.Candidates(a.Logits, b.RealIds, Tensor.None, b.Edits, b.EditCounts, a.Best, a.Stats, b.WantedCount);
+    }
+}

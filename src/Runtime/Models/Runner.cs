@@ -1,0 +1,120 @@
+using System.Runtime.InteropServices;
+using Tessera.Runtime.Cache;
+using Tessera.Runtime.Devices;
+using Tessera.Shaders;
+
+namespace Tessera.Runtime.Models;
+
+/// <summary>A model on one device, ready to step: buffers, cache, and one recorded segment for each bucket of tokens and wanted rows.</summary>
+public sealed class Runner : IDisposable
+{
+    readonly IDevice device;
+    readonly Qwen3Config config;
+    readonly Qwen3Weights weights;
+    readonly Numerics numerics;
+    readonly Rope rope;
+    readonly float[] angles;                                 // (T, d)
+    readonly DeviceMemory activations, inputs;
+    readonly Dictionary<(int, int), Step> steps = [];
+
+    public Runner(IDevice device, Qwen3Config config, Qwen3Weights weights, Numerics numerics, int realIds, BatchLimits limits)
+    {
+        (this.device, this.config, this.weights, this.numerics, RealIds, Limits) = (device, config, weights, numerics, realIds, limits);
+        rope = new Rope(config.Rope, config.HeadDim, config.Context);
+        angles = new float[limits.Tokens * config.HeadDim];
+        Cache = new KvCache(device, numerics.Cache(), config.Layers, config.KvHeads, config.HeadDim, limits.Sequences, limits.BlocksPerSequence);
+        activations = device.Allocate(Activations.Bytes(config, weights.Type, numerics, limits.Tokens, limits.Wanted));
+        inputs = device.Allocate(InputBytes(config, limits));
+        Batch = new Batch(limits);
+    }
+
+    public BatchLimits Limits { get; }
+
+    public KvCache Cache { get; }
+
+    /// <summary>Ids below this can be drawn; the rows of the head behind the tokenizer's last id cannot.</summary>
+    public int RealIds { get; }
+
+    /// <summary>The rows of the next step; filled by the caller.</summary>
+    public Batch Batch { get; }
+
+    /// <summary>What a runner of these limits allocates on its device, weights apart.</summary>
+    public static long Bytes(Qwen3Config c, DType matrices, Numerics numerics, BatchLimits limits) =>
+        KvCache.BytesPerToken(numerics.Cache(), c.Layers, c.KvHeads, c.HeadDim) * limits.Sequences * limits.BlocksPerSequence * KvBlock.Tokens
+        + Activations.Bytes(c, matrices, numerics, limits.Tokens, limits.Wanted) + InputBytes(c, limits);
+
+    /// <summary>Computes the batch. Returns when it is submitted; reading the results waits.</summary>
+    public void Run()
+    {
+        var b = Batch;
+        for (int i = 0; i < b.Count; i++)
+        {
+            b.Slots[i] = Cache.Slot(b.Sequences[i], b.Positions[i]);
+            rope.Write(b.Positions[i], angles.AsSpan(i * config.HeadDim, config.HeadDim));
+        }
+        var step = StepFor(b.Count, b.WantedCount);
+        var to = step.Inputs;
+        StepInputs.Upload<int>(device, to.Tokens, b.Tokens.AsSpan(0, b.Count));
+        StepInputs.Upload<int>(device, to.Positions, b.Positions.AsSpan(0, b.Count));
+        StepInputs.Upload<int>(device, to.Sequences, b.Sequences.AsSpan(0, b.Count));
+        StepInputs.Upload<int>(device, to.Slots, b.Slots.AsSpan(0, b.Count));
+        StepInputs.Upload<float>(device, to.Rope, angles.AsSpan(0, b.Count * config.HeadDim));
+        StepInputs.Upload(device, to.Blocks, Cache.Table);
+        StepInputs.Upload<int>(device, to.Wanted, b.Wanted.AsSpan(0, b.WantedCount));
+        if (Limits.Edits > 0) StepInputs.Upload<int>(device, to.Edits, b.Edits.AsSpan(0, b.WantedCount * 3 * Limits.Edits));
+        StepInputs.Upload<int>(device, to.EditCounts, b.EditCounts.AsSpan(0, b.WantedCount));
+        StepInputs.Upload<int>(device, to.Count, [b.Count]);
+        StepInputs.Upload<int>(device, to.WantedCount, [b.WantedCount]);
+        device.Submit(step.Segment);
+    }
+
+    /// <summary>The candidates of wanted row <paramref name="row"/>: 64 pairs of id and logit bits.</summary>
+    public void ReadBest(int row, Span<int> best) => device.Read(Row(Results.Best, row, best.Length * 4), MemoryMarshal.AsBytes(best));
+
+    /// <summary>Maximum and log-sum-exp of a wanted row.</summary>
+    public void ReadStats(int row, Span<float> stats) => device.Read(Row(Results.Stats, row, stats.Length * 4), MemoryMarshal.AsBytes(stats));
+
+    /// <summary>All logits of a wanted row, (vocabulary), after penalties.</summary>
+    public void ReadLogits(int row, Span<float> logits) =>
+        device.Read(Results.Logits with { Offset = Results.Logits.Offset + (long)row * Rows.Stride(DType.F32, config.Vocabulary), Bytes = logits.Length * 4L }, MemoryMarshal.AsBytes(logits));
+
+    public void Wait() => device.Wait();
+
+    public void Dispose()
+    {
+        foreach (var step in steps.Values) step.Segment.Dispose();
+        Cache.Dispose();
+        activations.Dispose();
+        inputs.Dispose();
+    }
+
+    Activations Results { get; set; } = null!;
+
+    Step StepFor(int tokens, int wanted)
+    {
+        var bucket = (Bucket(tokens, Limits.Tokens), Bucket(wanted, Limits.Wanted));
+        if (!steps.TryGetValue(bucket, out var step))
+        {
+            var buffers = Activations.In(activations, config, weights.Type, numerics, bucket.Item1, bucket.Item2);
+            var to = StepInputs.In(new Arena(inputs), Limits, config.HeadDim, RealIds, bucket.Item1, bucket.Item2);
+            step = new Step(to, buffers, device.Record(gpu => Qwen3.Forward(gpu, config, weights, Cache, to, buffers)));
+            steps.Add(bucket, step);
+        }
+        Results = step.Buffers;
+        return step;
+    }
+
+    /// <summary>The next power of two, at most the limit.</summary>
+    static int Bucket(int count, int limit) => Math.Min(limit, (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)Math.Max(count, 1)));
+
+    static Tensor Row(in Tensor rows, int row, int bytes) => rows with { Offset = rows.Offset + (long)row * bytes, Bytes = bytes };
+
+    static long InputBytes(Qwen3Config c, BatchLimits limits)
+    {
+        var sizes = new Arena(null);
+        StepInputs.In(sizes, limits, c.HeadDim, c.Vocabulary, limits.Tokens, limits.Wanted);
+        return sizes.Used;
+    }
+
+    sealed record Step(StepInputs Inputs, Activations Buffers, Segment Segment);
+}

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Installs what the tests need where it is missing, on Debian 12, as root:
+#   install.sh vulkan   software Vulkan (Mesa 25 from backports), its loader and validation layers
+#   install.sh trixie   a Debian 13 root in a cache folder, for PoCL 6 (OpenCL) and glslc 2025 (SPIR-V), which Debian 12 lacks
+set -euo pipefail
+cache="${XDG_CACHE_HOME:-$HOME/.cache}/tessera"
+root="$cache/trixie"
+log="$cache/install.log"
+mkdir -p "$cache"
+
+fail() { echo "install.sh: $*" >&2; exit 1; }
+need_root() { [ "$(id -u)" = 0 ] || fail "needs root: run 'sudo $0 $1' once"; }
+# The mirror that this machine already uses for Debian itself.
+mirror() { apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' | awk '$2=="bookworm" && $3=="main" {print $1; exit}'; }
+apt() { DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -yq "$@" >>"$log" 2>&1 || fail "apt-get $* failed; see $log"; }
+
+vulkan() {
+    dpkg-query -W -f '${Version}' mesa-vulkan-drivers 2>/dev/null | grep -q '^2[5-9]' && [ -e /usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json ] && return
+    need_root vulkan
+    . /etc/os-release
+    if [ "${VERSION_CODENAME:-}" = bookworm ]; then
+        echo "deb $(mirror) bookworm-backports main" > /etc/apt/sources.list.d/tessera-backports.list
+        apt update
+        apt install --no-install-recommends -t bookworm-backports mesa-vulkan-drivers
+    else
+        apt update
+        apt install --no-install-recommends mesa-vulkan-drivers
+    fi
+    apt install --no-install-recommends libvulkan1 vulkan-validationlayers
+}
+
+trixie() {
+    [ -e "$root/.complete" ] && return
+    need_root trixie
+    command -v debootstrap >/dev/null || { apt update; apt install --no-install-recommends debootstrap; }
+    rm -rf "$root"
+    debootstrap --variant=minbase --include=glslc,pocl-opencl-icd,ocl-icd-libopencl1,libicu76,libssl3t64,libstdc++6,gcc,libc6-dev \
+        trixie "$root" "$(mirror)" >>"$log" 2>&1 || fail "debootstrap of Debian 13 failed; see $log"
+    ln -sf libOpenCL.so.1 "$root/usr/lib/x86_64-linux-gnu/libOpenCL.so"
+    rm -rf "$root"/var/cache/apt/archives/*.deb
+    touch "$root/.complete"
+}
+
+case "${1:-}" in
+    vulkan|trixie) "$1" ;;
+    *) fail "usage: install.sh vulkan|trixie" ;;
+esac
