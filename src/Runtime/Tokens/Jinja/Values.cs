@@ -1,0 +1,170 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using Tessera.Shaders;
+
+namespace Tessera.Runtime.Tokens.Jinja;
+
+/// <summary>A name that is not there: false, empty, and an error only where it is used as something.</summary>
+sealed class Undefined
+{
+    public static readonly Undefined Value = new();
+}
+
+/// <summary>A JSON number that is no 64-bit integer, in its own spelling.</summary>
+readonly record struct Real(double Value, string Spelling);
+
+/// <summary>Keys in the order they came.</summary>
+sealed class Dict : Dictionary<string, object?>
+{
+    public Dict() : base(StringComparer.Ordinal) { }
+}
+
+/// <summary>What values are: null, Undefined, bool, long, double, Real, Text, List, Dict. Python's rules of truth, equality and order.</summary>
+static class Values
+{
+    public static object? FromJson(JsonElement json) => json.ValueKind switch
+    {
+        JsonValueKind.String => Text.Message(json.GetString()!),
+        JsonValueKind.True => true,
+        JsonValueKind.False => false,
+        JsonValueKind.Number => json.TryGetInt64(out long n) && json.GetRawText() == n.ToString(CultureInfo.InvariantCulture) ? n : new Real(json.GetDouble(), json.GetRawText()),
+        JsonValueKind.Array => json.EnumerateArray().Select(FromJson).ToList(),
+        JsonValueKind.Object => FromObject(json),
+        _ => null,
+    };
+
+    static Dict FromObject(JsonElement json)
+    {
+        var dict = new Dict();
+        foreach (var property in json.EnumerateObject()) dict[property.Name] = FromJson(property.Value);
+        return dict;
+    }
+
+    public static bool Truth(object? value) => value switch
+    {
+        null or Undefined or false or 0L or 0.0 => false,
+        Real real => real.Value != 0,
+        Text text => text.Value.Length > 0,
+        List<object?> list => list.Count > 0,
+        Dict dict => dict.Count > 0,
+        _ => true,
+    };
+
+    public static bool Same(object? a, object? b) => (a, b) switch
+    {
+        (Text x, Text y) => x.Value == y.Value,
+        (List<object?> x, List<object?> y) => x.Count == y.Count && x.Zip(y).All(p => Same(p.First, p.Second)),
+        (Dict x, Dict y) => x.Count == y.Count && x.All(p => y.TryGetValue(p.Key, out var other) && Same(p.Value, other)),
+        _ when Number(a) is { } x && Number(b) is { } y => x == y,
+        _ => Equals(a, b),
+    };
+
+    public static double? Number(object? value) => value switch
+    {
+        long n => n,
+        double d => d,
+        Real r => r.Value,
+        bool b => b ? 1 : 0,
+        _ => null,
+    };
+
+    public static int Compare(object? a, object? b, int line) => (a, b) switch
+    {
+        (Text x, Text y) => string.CompareOrdinal(x.Value, y.Value),
+        _ when Number(a) is { } x && Number(b) is { } y => x.CompareTo(y),
+        _ => throw new TesseraException($"chat template, line {line}: {Name(a)} and {Name(b)} have no order"),
+    };
+
+    public static string Name(object? value) => value switch
+    {
+        null => "none",
+        Undefined => "an undefined value",
+        bool => "a boolean",
+        long or double or Real => "a number",
+        Text => "a string",
+        List<object?> => "a list",
+        Dict => "a mapping",
+        _ => "a function",
+    };
+
+    /// <summary>What a value looks like when written.</summary>
+    public static Text Written(object? value) => value switch
+    {
+        Text text => text,
+        null => Text.Message("None"),
+        Undefined => Text.Message(""),
+        bool b => Text.Message(b ? "True" : "False"),
+        long n => Text.Message(n.ToString(CultureInfo.InvariantCulture)),
+        double d => Text.Message(d.ToString("R", CultureInfo.InvariantCulture)),
+        Real r => Text.Message(r.Spelling),
+        _ => Text.Message(Json(value, 0)),
+    };
+
+    /// <summary>JSON as Python's json.dumps(ensure_ascii=False) writes it.</summary>
+    public static string Json(object? value, int indent)
+    {
+        var to = new StringBuilder();
+        Json(value, indent, 0, to);
+        return to.ToString();
+    }
+
+    static void Json(object? value, int indent, int depth, StringBuilder to)
+    {
+        if (depth > 64) throw new TesseraException("chat template: a value is nested deeper than 64");
+        void Line(int level) { if (indent > 0) to.Append('\n').Append(' ', indent * level); }
+        string comma = indent > 0 ? "," : ", ";
+        switch (value)
+        {
+            case Text text: Quote(text.Value, to); break;
+            case bool b: to.Append(b ? "true" : "false"); break;
+            case List<object?> list:
+                to.Append('[');
+                for (int i = 0; i < list.Count; i++)
+                {
+                    if (i > 0) to.Append(comma);
+                    Line(depth + 1);
+                    Json(list[i], indent, depth + 1, to);
+                }
+                if (list.Count > 0) Line(depth);
+                to.Append(']');
+                break;
+            case Dict dict:
+                to.Append('{');
+                bool first = true;
+                foreach (var (key, item) in dict)
+                {
+                    if (!first) to.Append(comma);
+                    first = false;
+                    Line(depth + 1);
+                    Quote(key, to);
+                    to.Append(": ");
+                    Json(item, indent, depth + 1, to);
+                }
+                if (dict.Count > 0) Line(depth);
+                to.Append('}');
+                break;
+            case null or Undefined: to.Append("null"); break;
+            default: to.Append(Written(value).Value); break;
+        }
+    }
+
+    static void Quote(string text, StringBuilder to)
+    {
+        to.Append('"');
+        foreach (char c in text)
+            _ = c switch
+            {
+                '"' => to.Append("\\\""),
+                '\\' => to.Append("\\\\"),
+                '\n' => to.Append("\\n"),
+                '\r' => to.Append("\\r"),
+                '\t' => to.Append("\\t"),
+                '\b' => to.Append("\\b"),
+                '\f' => to.Append("\\f"),
+                < ' ' => to.Append("\\u").Append(((int)c).ToString("x4", CultureInfo.InvariantCulture)),
+                _ => to.Append(c),
+            };
+        to.Append('"');
+    }
+}

@@ -1,0 +1,98 @@
+using System.Text.Json;
+using Tessera.Shaders;
+
+namespace Tessera.Convert;
+
+/// <summary>A model folder as Hugging Face lays it out: config, weights in one file or shards, tokenizer.</summary>
+public sealed class HfFolder : IDisposable
+{
+    readonly List<Safetensors> files = [];
+    readonly Dictionary<string, HfTensor> tensors = new(StringComparer.Ordinal);
+    readonly HashSet<string> used = new(StringComparer.Ordinal);
+
+    /// <exception cref="TesseraException">The folder or one of its files is not what it should be.</exception>
+    public HfFolder(string folder)
+    {
+        Folder = folder;
+        if (!Directory.Exists(folder)) throw new TesseraException($"{folder}: expected a folder with config.json and *.safetensors, found {(File.Exists(folder) ? "a file" : "nothing")}");
+        try
+        {
+            string index = Path.Combine(folder, "model.safetensors.index.json"), single = Path.Combine(folder, "model.safetensors");
+            if (File.Exists(index)) OpenShards(index);
+            else if (File.Exists(single)) Open(single);
+            else throw new TesseraException($"{folder}: expected model.safetensors or model.safetensors.index.json, found neither");
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    public string Folder { get; }
+
+    /// <summary>Bytes of all weight files.</summary>
+    public long Bytes { get; private set; }
+
+    /// <summary>Tensors that nobody asked for.</summary>
+    public IEnumerable<string> Unused => tensors.Keys.Where(name => !used.Contains(name)).Order(StringComparer.Ordinal);
+
+    /// <summary>A tensor that must be there with this shape.</summary>
+    public HfTensor Tensor(string name, params int[] shape)
+    {
+        if (!tensors.TryGetValue(name, out var tensor)) throw new TesseraException($"{Folder}: tensor '{name}' ({string.Join(", ", shape)}) is missing");
+        if (tensor.Type == DType.I32) throw new TesseraException($"{tensor.File}: tensor '{name}': expected type F32, BF16 or F16, found another; convert from an unquantised model");
+        if (!tensor.Shape.AsSpan().SequenceEqual(shape))
+            throw new TesseraException($"{tensor.File}: tensor '{name}': expected shape ({string.Join(", ", shape)}), found ({string.Join(", ", tensor.Shape)})");
+        used.Add(name);
+        return tensor;
+    }
+
+    /// <summary>A JSON file of the folder, or null where it is not there.</summary>
+    public JsonDocument? Json(string name)
+    {
+        string path = Path.Combine(Folder, name);
+        if (!File.Exists(path)) return null;
+        if (new FileInfo(path).Length > 256 << 20) throw new TesseraException($"{path}: expected at most 256 MiB");
+        try { return JsonDocument.Parse(File.ReadAllBytes(path), new JsonDocumentOptions { MaxDepth = 64 }); }
+        catch (JsonException e) { throw new TesseraException($"{path}: is not JSON: {e.Message}", e); }
+    }
+
+    public void Dispose()
+    {
+        foreach (var file in files) file.Dispose();
+    }
+
+    void OpenShards(string index)
+    {
+        using var json = Json(Path.GetFileName(index))!;
+        if (json.RootElement.ValueKind != JsonValueKind.Object || !json.RootElement.TryGetProperty("weight_map", out var map) || map.ValueKind != JsonValueKind.Object)
+            throw new TesseraException($"{index}: expected an object with weight_map");
+        var shards = new SortedSet<string>(StringComparer.Ordinal);
+        foreach (var entry in map.EnumerateObject())
+        {
+            string shard = entry.Value.ValueKind == JsonValueKind.String ? entry.Value.GetString()! : "";
+            if (shard.Length == 0 || shard is "." or ".." || shard.AsSpan().IndexOfAny('/', '\\', ':') >= 0)
+                throw new TesseraException($"{index}: tensor '{entry.Name}': expected the name of a file in this folder, found '{shard}'");
+            shards.Add(shard);
+        }
+        foreach (string shard in shards)
+        {
+            string path = Path.Combine(Folder, shard);
+            if (!File.Exists(path)) throw new TesseraException($"{path}: the shard is named in {Path.GetFileName(index)} but missing");
+            Open(path);
+        }
+        foreach (var entry in map.EnumerateObject())
+            if (!tensors.TryGetValue(entry.Name, out var tensor) || Path.GetFileName(tensor.File) != entry.Value.GetString())
+                throw new TesseraException($"{index}: tensor '{entry.Name}' is not in {entry.Value.GetString()}");
+    }
+
+    void Open(string path)
+    {
+        var file = new Safetensors(path);
+        files.Add(file);
+        Bytes += new FileInfo(path).Length;
+        foreach (var (name, tensor) in file.Tensors)
+            if (!tensors.TryAdd(name, tensor)) throw new TesseraException($"{path}: tensor '{name}' is also in {Path.GetFileName(tensors[name].File)}");
+    }
+}

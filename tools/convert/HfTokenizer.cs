@@ -1,0 +1,89 @@
+using System.Text.Json;
+using Tessera.Runtime.Tokens;
+using Tessera.Shaders;
+
+namespace Tessera.Convert;
+
+/// <summary>Reads tokenizer.json, and refuses one that asks for anything but what <see cref="Tokenizer"/> does.</summary>
+public static class HfTokenizer
+{
+    const string Expression = @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+
+    /// <exception cref="TesseraException">The file is another kind of tokenizer: says what was expected and found.</exception>
+    public static Tokenizer Read(JsonElement json, string path)
+    {
+        try
+        {
+            Require(path, "normalizer", Get(json, "normalizer", "type"), "NFC");
+            Require(path, "model type", Get(json, "model", "type"), "BPE");
+            CheckSplit(json, path);
+            var model = json.GetProperty("model");
+            foreach (string off in (string[])["byte_fallback", "ignore_merges"])
+                if (model.TryGetProperty(off, out var flag) && flag.ValueKind == JsonValueKind.True) throw Wrong(path, off, "false", "true");
+            var ids = new Dictionary<string, int>(StringComparer.Ordinal);
+            foreach (var entry in model.GetProperty("vocab").EnumerateObject()) ids[entry.Name] = entry.Value.GetInt32();
+            return new Tokenizer(Left(model, ids, path, out var right), right, Added(json, path));
+        }
+        catch (Exception e) when (e is InvalidOperationException or KeyNotFoundException or FormatException) { throw new TesseraException($"{path}: is not a tokenizer.json: {e.Message}", e); }
+    }
+
+    /// <summary>Ids 0 to 255 must be the bytes, and merge m must make id 256 + m: then the merges are the whole tokenizer.</summary>
+    static int[] Left(JsonElement model, Dictionary<string, int> ids, string path, out int[] right)
+    {
+        var names = ByteNames();
+        for (int i = 0; i < 256; i++)
+            if (!ids.TryGetValue(names[i], out int id) || id != i) throw Wrong(path, $"id of byte token '{names[i]}'", i.ToString(), id.ToString());
+        var merges = model.GetProperty("merges");
+        int count = merges.GetArrayLength();
+        if (ids.Count != count + 256) throw Wrong(path, "vocabulary", $"{count + 256} tokens (256 bytes and {count} merges)", ids.Count.ToString());
+        var left = new int[count];
+        right = new int[count];
+        int m = 0;
+        foreach (var merge in merges.EnumerateArray())
+        {
+            string[] pair = merge.ValueKind == JsonValueKind.Array ? [merge[0].GetString()!, merge[1].GetString()!] : merge.GetString()!.Split(' ');
+            if (pair.Length != 2 || !ids.TryGetValue(pair[0], out left[m]) || !ids.TryGetValue(pair[1], out right[m]) || !ids.TryGetValue(pair[0] + pair[1], out int made) || made != 256 + m)
+                throw Wrong(path, $"merge {m}", $"two known tokens that make id {256 + m}", merge.ToString());
+            m++;
+        }
+        return left;
+    }
+
+    static List<AddedToken> Added(JsonElement json, string path)
+    {
+        var added = new List<AddedToken>();
+        foreach (var token in json.GetProperty("added_tokens").EnumerateArray())
+        {
+            foreach (string off in (string[])["lstrip", "rstrip", "single_word", "normalized"])
+                if (token.TryGetProperty(off, out var flag) && flag.ValueKind == JsonValueKind.True) throw Wrong(path, $"added token {token.GetProperty("id")}, {off}", "false", "true");
+            added.Add(new AddedToken(token.GetProperty("id").GetInt32(), token.GetProperty("content").GetString()!, token.TryGetProperty("special", out var special) && special.GetBoolean()));
+        }
+        return added;
+    }
+
+    static void CheckSplit(JsonElement json, string path)
+    {
+        var pre = json.GetProperty("pre_tokenizer");
+        var steps = pre.GetProperty("type").GetString() == "Sequence" ? pre.GetProperty("pretokenizers").EnumerateArray().ToArray() : [pre];
+        string found = string.Join(" + ", steps.Select(s => s.GetProperty("type").GetString()));
+        Require(path, "pre_tokenizer", found, "Split + ByteLevel");
+        Require(path, "split expression", Get(steps[0], "pattern", "Regex"), Expression);
+        Require(path, "split behavior", steps[0].GetProperty("behavior").GetString(), "Isolated");
+    }
+
+    static string[] ByteNames()
+    {
+        var order = Tokenizer.ByteOrder();
+        int strange = 0; // bytes that are not printable are written as U+0100 onwards
+        return [.. order.Select((b, i) => i < 188 ? ((char)b).ToString() : ((char)(256 + strange++)).ToString())];
+    }
+
+    static string? Get(JsonElement json, string a, string b) => json.TryGetProperty(a, out var inner) && inner.ValueKind == JsonValueKind.Object && inner.TryGetProperty(b, out var value) ? value.GetString() : null;
+
+    static void Require(string path, string what, string? found, string expected)
+    {
+        if (found != expected) throw Wrong(path, what, expected, found ?? "nothing");
+    }
+
+    static TesseraException Wrong(string path, string what, string expected, string found) => new($"{path}: {what}: expected {expected}, found {found}");
+}
