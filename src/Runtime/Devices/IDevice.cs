@@ -33,6 +33,9 @@ public interface IDevice : IDisposable
     void Submit(Segment segment);
 
     void Wait();
+
+    /// <summary>Bytes per second that kernels can read at most, measured here and now; the roofline of decoding.</summary>
+    double MeasureBandwidth();
 }
 
 /// <summary>A recorded list of calls, in the form that its device replays.</summary>

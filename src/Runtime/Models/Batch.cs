@@ -14,9 +14,11 @@ public sealed class Batch(BatchLimits limits)
 
     public int WantedCount { get; private set; }
 
+    internal bool HasEdits { get; private set; }
+
     public void Clear()
     {
-        (Count, WantedCount) = (0, 0);
+        (Count, WantedCount, HasEdits) = (0, 0, false);
         Array.Clear(EditCounts);
     }
 
@@ -33,6 +35,7 @@ public sealed class Batch(BatchLimits limits)
     {
         int row = WantedCount - 1;
         if (EditCounts[row] == limits.Edits) return;
+        HasEdits = true;
         int at = (row * limits.Edits + EditCounts[row]++) * 3;
         (Edits[at], Edits[at + 1], Edits[at + 2]) = (id, BitConverter.SingleToInt32Bits(subtract), BitConverter.SingleToInt32Bits(divide));
     }

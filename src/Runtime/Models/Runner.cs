@@ -61,7 +61,7 @@ public sealed class Runner : IDisposable
         StepInputs.Upload<float>(device, to.Rope, angles.AsSpan(0, b.Count * config.HeadDim));
         StepInputs.Upload(device, to.Blocks, Cache.Table);
         StepInputs.Upload<int>(device, to.Wanted, b.Wanted.AsSpan(0, b.WantedCount));
-        if (Limits.Edits > 0) StepInputs.Upload<int>(device, to.Edits, b.Edits.AsSpan(0, b.WantedCount * 3 * Limits.Edits));
+        if (b.HasEdits) StepInputs.Upload<int>(device, to.Edits, b.Edits.AsSpan(0, b.WantedCount * 3 * Limits.Edits));
         StepInputs.Upload<int>(device, to.EditCounts, b.EditCounts.AsSpan(0, b.WantedCount));
         StepInputs.Upload<int>(device, to.Count, [b.Count]);
         StepInputs.Upload<int>(device, to.WantedCount, [b.WantedCount]);
@@ -77,6 +77,10 @@ public sealed class Runner : IDisposable
     /// <summary>All logits of a wanted row, (vocabulary), after penalties.</summary>
     public void ReadLogits(int row, Span<float> logits) =>
         device.Read(Results.Logits with { Offset = Results.Logits.Offset + (long)row * Rows.Stride(DType.F32, config.Vocabulary), Bytes = logits.Length * 4L }, MemoryMarshal.AsBytes(logits));
+
+    /// <summary>The residual stream behind the last layer, (hidden), of row <paramref name="row"/> of the step.</summary>
+    public void ReadHidden(int row, Span<float> hidden) =>
+        device.Read(Results.X with { Offset = Results.X.Offset + (long)row * Rows.Stride(DType.F32, config.Hidden), Bytes = hidden.Length * 4L }, MemoryMarshal.AsBytes(hidden));
 
     public void Wait() => device.Wait();
 

@@ -71,15 +71,15 @@ public sealed class Tokenizer
     public int[] Encode(string text, bool added)
     {
         var ids = new List<int>();
-        Encode(text, _ => added, ids);
+        Encode(text, (_, _) => added, ids);
         return [.. ids];
     }
 
-    /// <summary>Token ids of a prompt: added tokens are recognised only where the template itself wrote them.</summary>
+    /// <summary>Token ids of a prompt: control tokens are recognised only where the template itself wrote them. Markup such as &lt;tool_call&gt; is recognised everywhere: it is part of what a turn says.</summary>
     public int[] Encode(Text prompt)
     {
         var ids = new List<int>();
-        Encode(prompt.Value, prompt.IsTemplate, ids);
+        Encode(prompt.Value, (token, at) => !token.Special || prompt.IsTemplate(at), ids);
         return [.. ids];
     }
 
@@ -156,7 +156,7 @@ public sealed class Tokenizer
         return [.. Enumerable.Range(0, 256).OrderBy(b => Printable(b) ? 0 : 1).ThenBy(b => b).Select(b => (byte)b)];
     }
 
-    void Encode(string text, Func<int, bool> recognise, List<int> ids)
+    void Encode(string text, Func<AddedToken, int, bool> recognise, List<int> ids)
     {
         int plain = 0;
         for (int at = 0; at < text.Length;)
@@ -174,13 +174,13 @@ public sealed class Tokenizer
         EncodePlain(text[plain..], ids);
     }
 
-    AddedToken MatchAdded(string text, int at, Func<int, bool> recognise)
+    AddedToken MatchAdded(string text, int at, Func<AddedToken, int, bool> recognise)
     {
         foreach (var token in addedLongestFirst)
         {
             if (text[at] != token.Text[0] || string.CompareOrdinal(text, at, token.Text, 0, token.Text.Length) != 0) continue;
             int i = at;
-            while (i < at + token.Text.Length && recognise(i)) i++;
+            while (i < at + token.Text.Length && recognise(token, i)) i++;
             if (i == at + token.Text.Length) return token;
         }
         return default;

@@ -6,12 +6,20 @@ namespace Tessera.Runtime.Devices.Host;
 public sealed unsafe class HostDevice : IDevice
 {
     readonly Team team;
+    double bandwidth;
 
     /// <param name="threads">Threads that compute, the caller's included; 0: one per logical processor.</param>
     public HostDevice(int threads = 0)
     {
         team = new Team(threads > 0 ? threads : Environment.ProcessorCount);
-        Description = $"{HostProcessor.Name}, {team.Threads} thread{(team.Threads == 1 ? "" : "s")}, {HostProcessor.Instructions}";
+        Description = Describe(team.Threads);
+    }
+
+    /// <summary>What the processor is called, with the threads that would be used (0: all).</summary>
+    public static string Describe(int threads)
+    {
+        int used = threads > 0 ? threads : Environment.ProcessorCount;
+        return $"{HostProcessor.Name}, {used} thread{(used == 1 ? "" : "s")}, {HostProcessor.Instructions}";
     }
 
     public string Name => "host";
@@ -38,6 +46,8 @@ public sealed unsafe class HostDevice : IDevice
     public void Submit(Segment segment) => team.Run(segment.Calls);
 
     public void Wait() { }
+
+    public double MeasureBandwidth() => bandwidth > 0 ? bandwidth : bandwidth = StreamRead.Measure(team);
 
     public void Dispose() => team.Dispose();
 }

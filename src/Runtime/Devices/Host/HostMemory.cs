@@ -6,28 +6,29 @@ namespace Tessera.Runtime.Devices.Host;
 /// <summary>Memory of the process, or a region of a mapped file that somebody else owns.</summary>
 sealed unsafe class HostMemory : DeviceMemory
 {
+    const int Alignment = 4096;
+
     void* owned;
 
     HostMemory(byte* at, long bytes) : base(bytes) => Address = (ulong)at;
 
     public override ulong Address { get; }
 
-    /// <summary>Zeroed and aligned to 4096 bytes.</summary>
+    /// <summary>Zeroed and aligned to 4096 bytes; large regions become real memory page by page, as they are touched.</summary>
     public static HostMemory Allocate(long bytes, long free)
     {
         if (bytes > free) throw Lacking(bytes, free);
         void* at;
-        try { at = NativeMemory.AlignedAlloc((nuint)Math.Max(bytes, 1), 4096); }
+        try { at = NativeMemory.AllocZeroed((nuint)bytes + Alignment); }
         catch (OutOfMemoryException) { throw Lacking(bytes, free); }
-        NativeMemory.Clear(at, (nuint)bytes);
-        return new HostMemory((byte*)at, bytes) { owned = at };
+        return new HostMemory((byte*)(((nuint)at + Alignment - 1) / Alignment * Alignment), bytes) { owned = at };
     }
 
     public static HostMemory Over(byte* at, long bytes) => new(at, bytes);
 
     public override void Dispose()
     {
-        NativeMemory.AlignedFree(owned);
+        NativeMemory.Free(owned);
         owned = null;
     }
 

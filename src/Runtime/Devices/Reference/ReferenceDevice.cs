@@ -34,5 +34,11 @@ public sealed unsafe class ReferenceDevice : IDevice
 
     public void Wait() { }
 
+    public double MeasureBandwidth()
+    {
+        using var team = new Team(1);
+        return StreamRead.Measure(team);
+    }
+
     public void Dispose() { }
 }

@@ -303,7 +303,7 @@ sealed class Parser(List<Token> tokens)
                 while (Current.Kind == TokenKind.String) text += tokens[at++].Value;
                 return new Literal(Text.Template(text), token.Line);
             case TokenKind.Number:
-                return new Literal(long.TryParse(token.Value, CultureInfo.InvariantCulture, out long whole) ? whole
+                return new Literal(long.TryParse(token.Value, CultureInfo.InvariantCulture, out long whole) ? (object)whole
                     : double.TryParse(token.Value, CultureInfo.InvariantCulture, out double real) ? real : throw Unknown(token), token.Line);
             case TokenKind.Name:
                 return token.Value switch
