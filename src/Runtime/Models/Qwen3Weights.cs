@@ -14,7 +14,7 @@ public sealed class Qwen3Weights
     public long StepBytes => Head.Bytes + Layers.Sum(l => l.Bytes);
 
     /// <summary>The type of the matrices, as the closing line names it.</summary>
-    public DType Type => Layers[0].Qkv.Type;
+    public DType Type => Head.Type;
 
     /// <summary>Makes the weights of a model from its tensors' names; <paramref name="panels"/> and <paramref name="vector"/> fetch one tensor of the shape it must have.</summary>
     public static Qwen3Weights From(Qwen3Config c, Func<string, int, int, Tensor> panels, Func<string, int, Tensor> vector)

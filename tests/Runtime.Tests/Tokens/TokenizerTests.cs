@@ -48,7 +48,11 @@ public class TokenizerTests
         {
             var text = Render(template, one);
             Assert.Equal(one.GetProperty("text").GetString(), text.Value);
-            Assert.Equal(Ids(one.GetProperty("ids")), All[name].Value.Encode(text));
+            // The goldens take control tokens in messages as such. We do not, and must agree wherever there are none.
+            Assert.Equal(Ids(one.GetProperty("ids")), All[name].Value.Encode(text.Value, added: true));
+            bool hostile = one.GetProperty("messages").GetRawText().Contains("<|im_", StringComparison.Ordinal);
+            if (!hostile) Assert.Equal(Ids(one.GetProperty("ids")), All[name].Value.Encode(text));
+            else Assert.NotEqual(Ids(one.GetProperty("ids")), All[name].Value.Encode(text));
         }
     }
 

@@ -1,0 +1,135 @@
+using Tessera.Runtime.Devices;
+using Tessera.Runtime.Models;
+using Tessera.Shaders;
+using Tessera.Testing;
+using Xunit;
+
+namespace Tessera.Runtime.Tests.Models;
+
+/// <summary>Whole models against goldens that an independent implementation computed in F32.</summary>
+public class GoldenTests
+{
+    public static TheoryData<string, string> DevicesAndModels()
+    {
+        var data = new TheoryData<string, string>();
+        foreach (string model in GoldenModel.Dense) data.Add("host", model);
+        data.Add("reference", "tiny-bias");
+        return data;
+    }
+
+    [Theory, MemberData(nameof(DevicesAndModels))]
+    public void Exact_logits_of_all_positions(string device, string name)
+    {
+        using var model = new GoldenModel(name);
+        using var on = DeviceCatalog.Open(device);
+        using var runner = model.Runner(on, Numerics.Exact, out var loaded);
+        using var _ = loaded;
+        var logits = new float[model.File.Index.Config.Vocabulary];
+        double error = 0, power = 0;
+        foreach (string sequence in model.Sequences)
+        {
+            int[] ids = model.Ints(sequence + ".ids"), topIds = model.Ints(sequence + ".top_ids");
+            float[] topLogits = model.Floats(sequence + ".top_logits"), last = model.Floats(sequence + ".last_logits");
+            if (device == "reference" && ids.Length > 40) continue; // the definition is slow
+            GoldenModel.Feed(runner, ids, 37, (at, count) =>
+            {
+                for (int i = 0; i < count; i++)
+                {
+                    runner.ReadLogits(i, logits);
+                    for (int j = 0; j < 8; j++) Add(topLogits[(at + i) * 8 + j], logits[topIds[(at + i) * 8 + j]]);
+                    if (at + i == ids.Length - 1)
+                        for (int id = 0; id < last.Length; id++) Add(last[id], logits[id]);
+                }
+            });
+        }
+        Assert.True(error <= 1e-6 * power, $"NMSE {error / power:E2}");
+        void Add(double expected, double actual)
+        {
+            Assert.True(double.IsFinite(actual));
+            Assert.True(Math.Abs(expected - actual) < 1e-3, $"expected {expected}, actual {actual}");
+            error += (expected - actual) * (expected - actual);
+            power += expected * expected;
+        }
+    }
+
+    [Theory, MemberData(nameof(DevicesAndModels))]
+    public void Exact_hidden_states_of_all_layers(string device, string name)
+    {
+        using var model = new GoldenModel(name);
+        using var on = DeviceCatalog.Open(device);
+        var config = model.File.Index.Config;
+        for (int layers = 0; layers <= config.Layers; layers++)
+        {
+            using var runner = model.Runner(on, Numerics.Exact, out var loaded, layers);
+            using var _ = loaded;
+            var hidden = new float[config.Hidden];
+            foreach (string sequence in model.Sequences)
+            {
+                int[] ids = model.Ints(sequence + ".ids");
+                if (device == "reference" && ids.Length > 40) continue;
+                float[] states = model.Floats(sequence + ".states"); // (layers + 2, hidden)
+                GoldenModel.Feed(runner, ids, 37, (at, count) =>
+                {
+                    if (at + count == ids.Length) runner.ReadHidden(count - 1, hidden);
+                });
+                for (int c = 0; c < config.Hidden; c++)
+                    Assert.True(Math.Abs(states[layers * config.Hidden + c] - hidden[c]) < 5e-4, $"layer {layers}, column {c}: expected {states[layers * config.Hidden + c]}, actual {hidden[c]}");
+            }
+        }
+    }
+
+    [Theory, MemberData(nameof(DevicesAndModels))]
+    public void Exact_greedy_continuations(string device, string name)
+    {
+        using var model = new GoldenModel(name);
+        using var engine = Engine.Load(model.FilePath, new EngineOptions { Device = device, Numerics = Numerics.Exact });
+        foreach (var one in model.Json.GetProperty("greedy").EnumerateArray())
+        {
+            int[] prompt = [.. one.GetProperty("prompt").EnumerateArray().Select(i => i.GetInt32())], expected = [.. one.GetProperty("tokens").EnumerateArray().Select(i => i.GetInt32())];
+            if (device == "reference" && prompt.Length > 40) continue;
+            Assert.Equal(expected, Greedy(engine.Runner, prompt, expected.Length));
+        }
+    }
+
+    /// <summary>Greedy ids; no stop tokens are honoured.</summary>
+    static int[] Greedy(Runner runner, int[] prompt, int count)
+    {
+        var ids = new List<int>(prompt);
+        var best = new int[2 * CandidatesOp.Kept];
+        runner.Cache.Truncate(0, 0);
+        int done = 0;
+        while (ids.Count < prompt.Length + count)
+        {
+            runner.Batch.Clear();
+            for (; done < ids.Count; done++) runner.Batch.Add(ids[done], 0, done, wanted: done == ids.Count - 1);
+            runner.Run();
+            runner.ReadBest(0, best);
+            ids.Add(best[0]);
+        }
+        return [.. ids[prompt.Length..]];
+    }
+
+    [Fact]
+    public void Q8_fast_agrees_with_the_goldens_best_token()
+    {
+        using var model = new GoldenModel("numbers-dense", DType.Q8);
+        using var on = DeviceCatalog.Open("host");
+        using var runner = model.Runner(on, Numerics.Fast, out var loaded);
+        using var _ = loaded;
+        int same = 0, all = 0;
+        var best = new int[2 * CandidatesOp.Kept];
+        foreach (string sequence in model.Sequences)
+        {
+            int[] topIds = model.Ints(sequence + ".top_ids");
+            GoldenModel.Feed(runner, model.Ints(sequence + ".ids"), 37, (at, count) =>
+            {
+                for (int i = 0; i < count; i++, all++)
+                {
+                    runner.ReadBest(i, best);
+                    if (best[0] == topIds[(at + i) * 8]) same++;
+                }
+            });
+        }
+        Assert.True(same >= 0.985 * all, $"{same} of {all} best tokens agree");
+    }
+}
