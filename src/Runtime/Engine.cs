@@ -21,6 +21,9 @@ public sealed record EngineOptions
 
     /// <summary>Threads of the host; 0: one per logical processor.</summary>
     public int Threads { get; init; }
+
+    /// <summary>Told, before the weights are touched, what fits: a line for people.</summary>
+    public Action<string>? Said { get; init; }
 }
 
 /// <summary>What a generation asks for.</summary>
@@ -53,7 +56,9 @@ public readonly record struct Piece(string Text, bool Thinking);
 /// </remarks>
 public sealed class Engine : IDisposable
 {
-    const int PrefillTokens = 512, MostEdits = 2048;
+    internal const int PrefillTokens = 512;
+
+    const int MostEdits = 2048;                          // distinct tokens that a penalty can reach
 
     readonly TiledFile file;
     readonly SemaphoreSlim turn = new(1);
@@ -64,11 +69,12 @@ public sealed class Engine : IDisposable
         this.file = file;
         Device = device;
         Numerics = options.Numerics;
+        int context = Fit.Context(file, device, options, MostEdits);
+        Limits = Fit.Limits(context, PrefillTokens, MostEdits);
+        options.Said?.Invoke(Fit.Tell(file, device, options.Numerics, Limits));
         Model = LoadedModel.From(file, device);
         Tokenizer = file.Has("tokenizer") ? Tokenizer.Unpack(file.Span(file.Find("tokenizer"))) : null;
         Template = file.Has("chat_template") ? new ChatTemplate(System.Text.Encoding.UTF8.GetString(file.Span(file.Find("chat_template")))) : null;
-        int context = Fit.Context(file, device, options);
-        Limits = Fit.Limits(context, PrefillTokens, MostEdits);
         Runner = new Runner(device, file.Index.Config, Model.Weights, options.Numerics, RealIds, Limits);
     }
 

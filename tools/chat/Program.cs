@@ -1,1 +1,43 @@
-return 0;
+using System.CommandLine;
+using Tessera.Chat;
+using Tessera.Runtime;
+using Tessera.Runtime.Models;
+using Tessera.Runtime.Sampling;
+using Tessera.Tools;
+
+var prompt = new Argument<string?>("prompt") { Description = "what to answer; without it a chat begins", Arity = ArgumentArity.ZeroOrOne };
+var model = new Option<string?>("--model") { Description = "a .tessera file; without it the small model that comes along" };
+var device = new Option<string?>("--device") { Description = "host, vulkan:N, cuda:N, opencl:N or reference; without it the best that can run the model" };
+var noThink = new Option<bool>("--no-think") { Description = "answer without thinking" };
+var maxTokens = new Option<int>("--max-tokens") { Description = "the most tokens to generate; 0: until the context is full" };
+var temperature = new Option<float?>("--temperature") { Description = "0: always the most probable token; without it the model's own" };
+var seed = new Option<int?>("--seed") { Description = "the same seed gives the same answer on one device" };
+var numerics = new Option<string>("--numerics") { Description = "exact or fast", DefaultValueFactory = _ => "fast" };
+numerics.AcceptOnlyFromAmong("exact", "fast");
+var context = new Option<int>("--context") { Description = "tokens of prompt and answers together; 0: up to 8192, what fits" };
+var system = new Option<string?>("--system") { Description = "a system message" };
+
+var root = new RootCommand("Talks to a Qwen3 model on this machine.") { prompt, model, device, noThink, maxTokens, temperature, seed, numerics, context, system };
+root.SetAction(parsed => Cli.Guard(stop =>
+{
+    string file = parsed.GetValue(model) ?? Path.Combine(AppContext.BaseDirectory, "numbers-dense.tessera");
+    Devices.Register();
+    using var engine = Engine.Load(file, new EngineOptions
+    {
+        Device = parsed.GetValue(device),
+        Numerics = parsed.GetValue(numerics) == "exact" ? Numerics.Exact : Numerics.Fast,
+        Context = parsed.GetValue(context),
+        Said = line => Console.Error.WriteLine(line),
+    });
+    var options = new GenerateOptions
+    {
+        MaxTokens = parsed.GetValue(maxTokens),
+        Thinking = parsed.GetValue(noThink) ? false : null,
+        Sampling = new SamplingOptions { Temperature = parsed.GetValue(temperature), Seed = parsed.GetValue(seed) },
+    };
+    var conversation = new Conversation(engine, options, parsed.GetValue(system));
+    if (parsed.GetValue(prompt) is not { } once) return Interactive.Run(conversation);
+    conversation.Ask(once, stop).GetAwaiter().GetResult();
+    return stop.IsCancellationRequested ? 1 : 0;
+}));
+return Cli.Run(root, args);
