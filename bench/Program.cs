@@ -1,1 +1,38 @@
-return 0;
+using System.CommandLine;
+using Tessera.Bench;
+using Tessera.Runtime.Models;
+using Tessera.Tools;
+
+var device = new Option<string?>("--device") { Description = "host, vulkan:N, cuda:N, opencl:N or reference; without it the best" };
+var model = new Option<string?>("--model") { Description = "a .tessera file" };
+var synthetic = new Option<string?>("--synthetic") { Description = $"random weights of a real shape: {string.Join(", ", Synthetic.Shapes.Keys)}" };
+var dtype = new Option<string>("--dtype") { Description = "type of synthetic weights: f32, bf16, f16 or q8", DefaultValueFactory = _ => "q8" };
+dtype.AcceptOnlyFromAmong("f32", "bf16", "f16", "q8");
+var numerics = new Option<string>("--numerics") { Description = "exact or fast", DefaultValueFactory = _ => "fast" };
+numerics.AcceptOnlyFromAmong("exact", "fast");
+var pp = new Option<int>("--pp") { Description = "tokens of prefill", DefaultValueFactory = _ => 256 };
+var tg = new Option<int>("--tg") { Description = "tokens of decode", DefaultValueFactory = _ => 64 };
+var streams = new Option<int>("--streams") { Description = "sequences that decode in one batch", DefaultValueFactory = _ => 1 };
+var depth = new Option<int>("--depth") { Description = "tokens in the cache before measuring", DefaultValueFactory = _ => 0 };
+var runs = new Option<int>("--runs") { Description = "runs, of which all are told", DefaultValueFactory = _ => 3 };
+var threads = new Option<int>("--threads") { Description = "threads of the host; 0: all", DefaultValueFactory = _ => 0 };
+var json = new Option<bool>("--json") { Description = "one line of JSON" };
+var tokens = new Option<string>("--tokens") { Description = "token ids, with commas", Required = true };
+var op = new Option<string?>("--op") { Description = "one op only" };
+foreach (var (count, least) in new[] { (pp, 1), (tg, 1), (streams, 1), (depth, 0), (runs, 1), (threads, 0) })
+    count.Validators.Add(r => { if (r.GetValueOrDefault<int>() < least) r.AddError($"{count.Name}: expected {least} or more"); });
+
+var devices = new Command("devices", "every device, why it is usable or not, its measured bandwidth and peak");
+devices.SetAction(_ => Cli.Guard(_ => DevicesReport.Run()));
+var ops = new Command("ops", "times every op with GB/s, TFLOP/s and % of the measured limit") { device, numerics, op, runs, threads, json };
+ops.SetAction(p => Cli.Guard(_ => OpsReport.Run(p.GetValue(device), Parse(p.GetValue(numerics)!), p.GetValue(op), p.GetValue(runs), p.GetValue(threads), p.GetValue(json))));
+var models = new Command("model", "times prefill and decode of a model") { device, model, synthetic, dtype, numerics, pp, tg, streams, depth, runs, threads, json };
+models.SetAction(p => Cli.Guard(_ => ModelReport.Run(new ModelReport.Request(p.GetValue(device), p.GetValue(model), p.GetValue(synthetic), p.GetValue(dtype)!, Parse(p.GetValue(numerics)!),
+    p.GetValue(pp), p.GetValue(tg), p.GetValue(streams), p.GetValue(depth), p.GetValue(runs), p.GetValue(threads), p.GetValue(json)))));
+var logits = new Command("logits", "the eight best logits after every token, as one line of JSON") { model, device, tokens, numerics, json };
+logits.SetAction(p => Cli.Guard(_ => LogitsReport.Run(p.GetValue(model), p.GetValue(device), p.GetRequiredValue(tokens), Parse(p.GetValue(numerics)!))));
+
+var root = new RootCommand("Measures Tessera: devices, ops, models.") { devices, ops, models, logits };
+return Cli.Run(root, args);
+
+static Numerics Parse(string name) => name == "exact" ? Numerics.Exact : Numerics.Fast;

@@ -9,7 +9,7 @@ public sealed class LoadedModel : IDisposable
 {
     readonly List<DeviceMemory> memory;
 
-    LoadedModel(List<DeviceMemory> memory, Qwen3Weights weights) => (this.memory, Weights) = (memory, weights);
+    internal LoadedModel(List<DeviceMemory> memory, Qwen3Weights weights) => (this.memory, Weights) = (memory, weights);
 
     public Qwen3Weights Weights { get; }
 

@@ -1,0 +1,32 @@
+using Tessera.Runtime.Devices;
+using Tessera.Shaders;
+using Tessera.Tools;
+
+namespace Tessera.Bench;
+
+/// <summary>Lists every device with the reason why it is usable or not, and measures those that are.</summary>
+static class DevicesReport
+{
+    public static int Run()
+    {
+        Devices.Register();
+        foreach (var entry in DeviceCatalog.List())
+        {
+            Console.WriteLine($"{entry.Name,-12} {entry.Kind.ToString().ToLowerInvariant(),-10} {entry.Description}");
+            if (entry.PassedOver is { } reason) Console.WriteLine($"{"",-12} passed over: {reason}");
+            else Console.WriteLine($"{"",-12} usable: {Measured(entry.Name)}");
+        }
+        return 0;
+    }
+
+    static string Measured(string name)
+    {
+        try
+        {
+            using var device = DeviceCatalog.Open(name);
+            string peak = name == "reference" ? "" : $", {OpTimer.Peak(device) / 1e9:F0} Gop/s in Q8 products";
+            return $"reads {device.MeasureBandwidth() / 1e9:F1} GB/s{peak}, {Cli.Size(device.FreeBytes)} free";
+        }
+        catch (TesseraException e) { return $"not measured: {e.Message}"; }
+    }
+}

@@ -1,0 +1,154 @@
+using System.Diagnostics;
+using System.Text.Json;
+using Tessera.Runtime.Devices;
+using Tessera.Runtime.Files;
+using Tessera.Runtime.Models;
+using Tessera.Shaders;
+using Tessera.Tools;
+
+namespace Tessera.Bench;
+
+/// <summary>Times a model: prefill of pp tokens, then tg decode steps of one or many sequences, behind a context of some depth.</summary>
+static class ModelReport
+{
+    public sealed record Request(string? Device, string? Model, string? Synthetic, string DType, Numerics Numerics, int Prefill, int Decode, int Streams, int Depth, int Runs, int Threads, bool Json);
+
+    const int Chunk = 512;
+
+    public static int Run(Request r)
+    {
+        if (r.Model is null == r.Synthetic is null) throw new TesseraException("expected --model FILE or --synthetic SHAPE");
+        Devices.Register();
+        using var file = r.Model is null ? null : TiledFile.Open(r.Model);
+        if (r.Synthetic is not null && !Synthetic.Shapes.ContainsKey(r.Synthetic)) throw new TesseraException($"--synthetic {r.Synthetic}: expected {string.Join(", ", Synthetic.Shapes.Keys)}");
+        var config = file?.Index.Config ?? Synthetic.Shapes[r.Synthetic!];
+        string name = file?.Index.Name ?? r.Synthetic!;
+        int length = r.Depth + Math.Max(r.Prefill, r.Decode);
+        if (length > config.Context) throw new TesseraException($"--depth and --pp or --tg: expected at most {config.Context} tokens together, found {length}");
+        long start = Stopwatch.GetTimestamp();
+        using var device = DeviceCatalog.Open(r.Device, r.Threads);
+        using var loaded = file is not null ? LoadedModel.From(file, device) : Synthetic.Make(config, SegmentTypes.Panels(r.DType)!.Value, device);
+        var limits = new BatchLimits(Math.Max(Chunk, r.Streams), r.Streams, r.Streams, (length + KvBlock.Tokens - 1) / KvBlock.Tokens, 0);
+        using var runner = new Runner(device, config, loaded.Weights, r.Numerics, config.Vocabulary, limits);
+        double loadSeconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+
+        var random = new Random(1);
+        Fill(runner, random, 0, 0, Math.Min(16, length)); // records and compiles
+        DecodeSteps(runner, random, r.Streams, 0, 4);
+        double firstToken = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        Warm(runner, random, r);
+        var prefill = new double[r.Runs];
+        var decode = new double[r.Runs];
+        var allocated = new long[r.Runs];
+        for (int run = 0; run < r.Runs; run++)
+        {
+            for (int s = 0; s < r.Streams; s++)
+            {
+                runner.Cache.Truncate(s, 0);
+                if (r.Depth > 0) Fill(runner, random, s, 0, r.Depth);
+            }
+            prefill[run] = r.Prefill / Timed(() => Fill(runner, random, 0, r.Depth, r.Prefill));
+            runner.Cache.Truncate(0, r.Depth);
+            DecodeSteps(runner, random, r.Streams, r.Depth, 1);
+            long before = GC.GetTotalAllocatedBytes(precise: true);
+            long began = Stopwatch.GetTimestamp();
+            DecodeSteps(runner, random, r.Streams, r.Depth, r.Decode);
+            decode[run] = (double)r.Decode * r.Streams / Stopwatch.GetElapsedTime(began).TotalSeconds;
+            allocated[run] = GC.GetTotalAllocatedBytes(precise: true) - before;
+        }
+
+        double bandwidth = device.MeasureBandwidth(), bytes = Median(decode) / r.Streams * loaded.Weights.StepBytes;
+        if (r.Json)
+        {
+            Console.WriteLine(Json(r, name, loaded.Weights.Type, device, prefill, decode, bytes, bandwidth, allocated.Max(), loadSeconds, firstToken));
+            return 0;
+        }
+        Console.WriteLine($"# {name} {loaded.Weights.Type.Name()} {r.Numerics.ToString().ToLowerInvariant()} on {device.Name} ({device.Description})");
+        Console.WriteLine($"load {loadSeconds:F2} s · first token after {firstToken:F2} s · medians of {r.Runs} runs · {r.Streams} stream{(r.Streams == 1 ? "" : "s")} · depth {r.Depth}");
+        double flops = 2.0 * Parameters(loaded.Weights);
+        Console.WriteLine($"prefill {r.Prefill,5} tok  {Median(prefill),9:F1} tok/s  {Median(prefill) * flops / 1e12:F3} TFLOP/s");
+        Console.WriteLine($"decode  {r.Decode,5} tok  {Median(decode),9:F1} tok/s  {1000 * r.Streams / Median(decode):F2} ms/step  {bytes / 1e9:F1} GB/s ({100 * bytes / bandwidth:F0} % of {bandwidth / 1e9:F1} measured)  {allocated.Max()} bytes allocated");
+        return 0;
+    }
+
+    static void Warm(Runner runner, Random random, Request r)
+    {
+        // Tiered compilation rewrites hot code in the background; both phases are run until it is done.
+        long start = Stopwatch.GetTimestamp();
+        do
+        {
+            Fill(runner, random, 0, 0, Math.Min(r.Prefill, 128));
+            DecodeSteps(runner, random, r.Streams, 0, 8);
+        }
+        while (Stopwatch.GetElapsedTime(start).TotalSeconds < 1.5);
+    }
+
+    static void Fill(Runner runner, Random random, int sequence, int from, int count)
+    {
+        for (int at = 0; at < count; at += Chunk)
+        {
+            runner.Batch.Clear();
+            for (int i = at; i < Math.Min(at + Chunk, count); i++)
+                runner.Batch.Add(random.Next(runner.RealIds), sequence, from + i, wanted: i == count - 1);
+            runner.Run();
+        }
+        runner.Wait();
+    }
+
+    static void DecodeSteps(Runner runner, Random random, int streams, int from, int count)
+    {
+        Span<int> best = stackalloc int[2 * CandidatesOp.Kept];
+        for (int step = 0; step < count; step++)
+        {
+            runner.Batch.Clear();
+            for (int s = 0; s < streams; s++) runner.Batch.Add(random.Next(runner.RealIds), s, from + step, wanted: true);
+            runner.Run();
+            runner.ReadBest(0, best);
+        }
+    }
+
+    static double Timed(Action work)
+    {
+        long start = Stopwatch.GetTimestamp();
+        work();
+        return Stopwatch.GetElapsedTime(start).TotalSeconds;
+    }
+
+    static double Median(double[] values) => values.Order().ElementAt(values.Length / 2);
+
+    /// <summary>Weights that meet every token of a prefill; the head meets the last only.</summary>
+    static double Parameters(Qwen3Weights w) => w.Layers.Sum(l => (double)l.Qkv.RowCount * l.Qkv.Cols + (double)l.Out.RowCount * l.Out.Cols + (double)l.GateUp.RowCount * l.GateUp.Cols + (double)l.Down.RowCount * l.Down.Cols);
+
+    static string Json(Request r, string name, DType type, IDevice device, double[] prefill, double[] decode, double bytes, double bandwidth, long allocated, double load, double first)
+    {
+        using var stream = new MemoryStream();
+        using (var json = new Utf8JsonWriter(stream))
+        {
+            json.WriteStartObject();
+            json.WriteString("model", name);
+            json.WriteString("dtype", type.Name());
+            json.WriteString("device", $"{device.Name} ({device.Description})");
+            json.WriteString("numerics", r.Numerics.ToString().ToLowerInvariant());
+            json.WriteNumber("pp", r.Prefill);
+            json.WriteNumber("tg", r.Decode);
+            json.WriteNumber("streams", r.Streams);
+            json.WriteNumber("depth", r.Depth);
+            Numbers("prefill_tps", prefill);
+            Numbers("decode_tps", decode);
+            json.WriteNumber("decode_gbps", Math.Round(bytes / 1e9, 2));
+            json.WriteNumber("measured_gbps", Math.Round(bandwidth / 1e9, 2));
+            json.WriteNumber("decode_allocated_bytes", allocated);
+            json.WriteNumber("load_seconds", Math.Round(load, 3));
+            json.WriteNumber("first_token_seconds", Math.Round(first, 3));
+            json.WriteEndObject();
+
+            void Numbers(string key, double[] values)
+            {
+                json.WriteStartArray(key);
+                foreach (double value in values) json.WriteNumberValue(Math.Round(value, 2));
+                json.WriteEndArray();
+            }
+        }
+        return System.Text.Encoding.UTF8.GetString(stream.ToArray());
+    }
+}
