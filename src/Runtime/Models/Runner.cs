@@ -97,15 +97,17 @@ public sealed class Runner : IDisposable
     Step StepFor(int tokens, int wanted)
     {
         var bucket = (Bucket(tokens, Limits.Tokens), Bucket(wanted, Limits.Wanted));
-        if (!steps.TryGetValue(bucket, out var step))
-        {
-            var buffers = Activations.In(activations, config, weights.Type, numerics, bucket.Item1, bucket.Item2);
-            var to = StepInputs.In(new Arena(inputs), Limits, config.HeadDim, RealIds, bucket.Item1, bucket.Item2);
-            step = new Step(to, buffers, device.Record(gpu => Qwen3.Forward(gpu, config, weights, Cache, to, buffers)));
-            steps.Add(bucket, step);
-        }
+        if (!steps.TryGetValue(bucket, out var step)) steps.Add(bucket, step = Record(bucket.Item1, bucket.Item2));
         Results = step.Buffers;
         return step;
+    }
+
+    // A method of its own: its closure must not be made on every step.
+    Step Record(int tokens, int wanted)
+    {
+        var buffers = Activations.In(activations, config, weights.Type, numerics, tokens, wanted);
+        var to = StepInputs.In(new Arena(inputs), Limits, config.HeadDim, RealIds, tokens, wanted);
+        return new Step(to, buffers, device.Record(gpu => Qwen3.Forward(gpu, config, weights, Cache, to, buffers)));
     }
 
     /// <summary>The next power of two, at most the limit.</summary>
