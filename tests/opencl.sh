@@ -9,7 +9,7 @@ export root repository dotnet
 # A mount namespace of its own: the binds are gone with the program.
 exec unshare --mount --propagation private bash -c '
     set -e
-    for folder in "$repository" "$dotnet" /proc /dev; do
+    for folder in "$repository" "$dotnet" /proc /sys /dev; do
         mkdir -p "$root$folder"
         mount --rbind "$folder" "$root$folder"
     done

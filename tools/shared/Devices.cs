@@ -1,3 +1,6 @@
+using Tessera.Runtime.Devices;
+using Tessera.Runtime.Devices.Vulkan;
+
 namespace Tessera.Tools;
 
 /// <summary>The backends that a command line offers.</summary>
@@ -5,5 +8,6 @@ static class Devices
 {
     public static void Register()
     {
+        DeviceCatalog.Register(VulkanDevice.Backend);
     }
 }

@@ -1,0 +1,176 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using Silk.NET.Vulkan;
+using Tessera.Shaders;
+using DeviceMemory = Tessera.Shaders.DeviceMemory;
+
+namespace Tessera.Runtime.Devices.Vulkan;
+
+/// <summary>A GPU through Vulkan 1.2. Segments are command buffers recorded once and submitted many times, one in flight.</summary>
+public sealed unsafe partial class VulkanDevice : IDevice
+{
+    readonly VulkanInstance instance;
+    readonly Queue queue;
+    readonly CommandPool pool;
+    readonly Fence fence;
+    bool busy;
+    double bandwidth;
+
+    VulkanDevice(VulkanInstance instance, VulkanProbe probe, int index)
+    {
+        (this.instance, Probe, Name, Api) = (instance, probe, $"vulkan:{index}", instance.Api);
+        Handle = Create(probe);
+        Api.GetDeviceQueue(Handle, probe.ComputeFamily, 0, out queue);
+        var poolInfo = new CommandPoolCreateInfo { SType = StructureType.CommandPoolCreateInfo, QueueFamilyIndex = probe.ComputeFamily, Flags = CommandPoolCreateFlags.ResetCommandBufferBit };
+        Api.CreateCommandPool(Handle, in poolInfo, null, out pool).Check();
+        var fenceInfo = new FenceCreateInfo { SType = StructureType.FenceCreateInfo };
+        Api.CreateFence(Handle, in fenceInfo, null, out fence).Check();
+        Pipelines = new VulkanPipelines(Api, Handle);
+        copies = Commands();
+    }
+
+    public string Name { get; }
+
+    public string Description => Probe.Description;
+
+    internal Vk Api { get; }
+
+    internal Device Handle { get; }
+
+    internal VulkanProbe Probe { get; }
+
+    internal VulkanPipelines Pipelines { get; }
+
+    /// <summary>What the validation layers complained about in this process; they are on where TESSERA_VALIDATION is 1.</summary>
+    public static IReadOnlyList<string> Complaints => VulkanInstance.Complaints;
+
+    /// <summary>The catalogue's entry for this backend. Models need ops that have no Vulkan body yet, so the default passes all over.</summary>
+    public static DeviceCatalog.Backend Backend { get; } = new("vulkan", List, Open);
+
+    static IReadOnlyList<DeviceEntry> List()
+    {
+        using var instance = VulkanInstance.Create(out string reason);
+        if (instance is null) return [new DeviceEntry("vulkan", "none", DeviceKind.Null, reason)];
+        return [.. instance.PhysicalDevices().Select((handle, i) =>
+        {
+            var probe = new VulkanProbe(instance.Api, handle);
+            return new DeviceEntry($"vulkan:{i}", probe.Description, probe.Kind, probe.PassedOver ?? IncompleteReason);
+        })];
+    }
+
+    const string IncompleteReason = "only the ops MatMul and Attention run on it yet, not whole models";
+
+    static VulkanDevice Open(int index)
+    {
+        var instance = VulkanInstance.Create(out string reason) ?? throw new TesseraException($"device 'vulkan:{index}': {reason}");
+        try
+        {
+            var devices = instance.PhysicalDevices();
+            if (index >= devices.Length) throw new TesseraException($"device 'vulkan:{index}': expected 0 to {devices.Length - 1}, this machine has {devices.Length} Vulkan devices");
+            var probe = new VulkanProbe(instance.Api, devices[index]);
+            if (probe.PassedOver is not null) throw new TesseraException($"device 'vulkan:{index}' ({probe.Name}) cannot be used: {probe.PassedOver}");
+            return new VulkanDevice(instance, probe, index);
+        }
+        catch
+        {
+            instance.Dispose();
+            throw;
+        }
+    }
+
+    public Segment Record(Action<IRecorder> page)
+    {
+        var list = new CallList();
+        page(list);
+        return new VulkanSegment(this, list.Calls);
+    }
+
+    public void Submit(Segment segment) => Submit(((VulkanSegment)segment).Commands);
+
+    public void Wait()
+    {
+        if (!busy) return;
+        var waited = fence;
+        Api.WaitForFences(Handle, 1, in waited, true, ulong.MaxValue).Check();
+        Api.ResetFences(Handle, 1, in waited).Check();
+        busy = false;
+    }
+
+    public double MeasureBandwidth()
+    {
+        if (bandwidth > 0) return bandwidth;
+        // A product of one token reads its weights once; 64 MiB of BF16 do not stay in a cache.
+        const int Outer = 16384, Inner = 2048;
+        using DeviceMemory w = Allocate(Tile.Bytes(DType.BF16, Outer, Inner)), x = Allocate(Rows.Bytes(DType.F32, 1, Inner)), y = Allocate(Rows.Bytes(DType.F32, 1, Outer));
+        using var segment = Record(gpu => gpu.MatMul(Tensor.Weights(w, 0, DType.BF16, Outer, Inner), Tensor.OfRows(x, 0, DType.F32, 1, Inner), Tensor.OfRows(y, 0, DType.F32, 1, Outer), Tensor.None, Tensor.None));
+        double best = double.MaxValue;
+        for (int pass = 0; pass < 4; pass++)
+        {
+            long start = Stopwatch.GetTimestamp();
+            Submit(segment);
+            Wait();
+            best = Math.Min(best, Stopwatch.GetElapsedTime(start).TotalSeconds);
+        }
+        return bandwidth = w.Bytes / best;
+    }
+
+    public void Dispose()
+    {
+        Wait();
+        staging?.Dispose();
+        Pipelines.Dispose();
+        Api.DestroyFence(Handle, fence, null);
+        Api.DestroyCommandPool(Handle, pool, null);
+        Api.DestroyDevice(Handle, null);
+        instance.Dispose();
+    }
+
+    internal CommandBuffer Commands()
+    {
+        var info = new CommandBufferAllocateInfo { SType = StructureType.CommandBufferAllocateInfo, CommandPool = pool, Level = CommandBufferLevel.Primary, CommandBufferCount = 1 };
+        Api.AllocateCommandBuffers(Handle, in info, out var commands).Check();
+        return commands;
+    }
+
+    internal void Free(CommandBuffer commands) => Api.FreeCommandBuffers(Handle, pool, 1, in commands);
+
+    /// <summary>All earlier work is done and seen by all later work.</summary>
+    internal void Barrier(CommandBuffer commands)
+    {
+        const PipelineStageFlags Stages = PipelineStageFlags.ComputeShaderBit | PipelineStageFlags.TransferBit;
+        var barrier = new MemoryBarrier
+        {
+            SType = StructureType.MemoryBarrier, SrcAccessMask = AccessFlags.ShaderWriteBit | AccessFlags.TransferWriteBit,
+            DstAccessMask = AccessFlags.ShaderReadBit | AccessFlags.ShaderWriteBit | AccessFlags.TransferReadBit | AccessFlags.TransferWriteBit | AccessFlags.HostReadBit,
+        };
+        Api.CmdPipelineBarrier(commands, Stages, Stages | PipelineStageFlags.HostBit, 0, 1, in barrier, 0, null, 0, null);
+    }
+
+    void Submit(CommandBuffer commands)
+    {
+        Wait();
+        var info = new SubmitInfo { SType = StructureType.SubmitInfo, CommandBufferCount = 1, PCommandBuffers = &commands };
+        Api.QueueSubmit(queue, 1, in info, fence).Check();
+        busy = true;
+    }
+
+    Device Create(VulkanProbe probe)
+    {
+        float priority = 1;
+        var queueInfo = new DeviceQueueCreateInfo { SType = StructureType.DeviceQueueCreateInfo, QueueFamilyIndex = probe.ComputeFamily, QueueCount = 1, PQueuePriorities = &priority };
+        var dot = new PhysicalDeviceShaderIntegerDotProductFeatures { SType = StructureType.PhysicalDeviceShaderIntegerDotProductFeatures, ShaderIntegerDotProduct = true };
+        var twelve = new PhysicalDeviceVulkan12Features { SType = StructureType.PhysicalDeviceVulkan12Features, BufferDeviceAddress = true, PNext = probe.Features.IntegerDot ? &dot : null };
+        var features = new PhysicalDeviceFeatures2 { SType = StructureType.PhysicalDeviceFeatures2, PNext = &twelve, Features = new PhysicalDeviceFeatures { ShaderInt64 = true } };
+        byte** names = stackalloc byte*[probe.Extensions.Count];
+        for (int i = 0; i < probe.Extensions.Count; i++) names[i] = (byte*)Marshal.StringToCoTaskMemUTF8(probe.Extensions[i]);
+        var info = new DeviceCreateInfo
+        {
+            SType = StructureType.DeviceCreateInfo, PNext = &features, QueueCreateInfoCount = 1, PQueueCreateInfos = &queueInfo,
+            EnabledExtensionCount = (uint)probe.Extensions.Count, PpEnabledExtensionNames = names,
+        };
+        var result = Api.CreateDevice(probe.Handle, in info, null, out var handle);
+        for (int i = 0; i < probe.Extensions.Count; i++) Marshal.FreeCoTaskMem((nint)names[i]);
+        result.Check("vkCreateDevice");
+        return handle;
+    }
+}

@@ -1,0 +1,58 @@
+using Silk.NET.Vulkan;
+using Tessera.Shaders;
+using DeviceMemory = Tessera.Shaders.DeviceMemory;
+
+namespace Tessera.Runtime.Devices.Vulkan;
+
+/// <summary>A buffer with a device address and memory of its own; mapped where the host sees it.</summary>
+sealed unsafe class VulkanMemory : DeviceMemory
+{
+    readonly VulkanDevice device;
+    readonly Silk.NET.Vulkan.DeviceMemory memory;
+
+    public VulkanMemory(VulkanDevice device, long bytes, bool staging) : base(bytes)
+    {
+        this.device = device;
+        var info = new BufferCreateInfo
+        {
+            SType = StructureType.BufferCreateInfo, Size = (ulong)Math.Max(256, (bytes + 255) / 256 * 256),
+            Usage = BufferUsageFlags.TransferSrcBit | BufferUsageFlags.TransferDstBit | (staging ? 0 : BufferUsageFlags.StorageBufferBit | BufferUsageFlags.ShaderDeviceAddressBit),
+        };
+        device.Api.CreateBuffer(device.Handle, in info, null, out var buffer).Check();
+        Buffer = buffer;
+        device.Api.GetBufferMemoryRequirements(device.Handle, buffer, out var needs);
+        (uint type, bool visible) = device.MemoryType(needs.MemoryTypeBits, staging);
+        var flags = new MemoryAllocateFlagsInfo { SType = StructureType.MemoryAllocateFlagsInfo, Flags = MemoryAllocateFlags.DeviceAddressBit };
+        var allocate = new MemoryAllocateInfo { SType = StructureType.MemoryAllocateInfo, AllocationSize = needs.Size, MemoryTypeIndex = type, PNext = staging ? null : &flags };
+        var result = device.Api.AllocateMemory(device.Handle, in allocate, null, out memory);
+        if (result != Result.Success)
+        {
+            device.Api.DestroyBuffer(device.Handle, buffer, null);
+            throw new TesseraException($"{device.Name}: vkAllocateMemory({bytes >> 20} MiB) = {result}, {device.FreeBytes >> 20} MiB are free; use a shorter context or a smaller weight type");
+        }
+        device.Api.BindBufferMemory(device.Handle, buffer, memory, 0).Check();
+        if (visible)
+        {
+            void* at;
+            device.Api.MapMemory(device.Handle, memory, 0, Vk.WholeSize, 0, &at).Check();
+            Mapped = (byte*)at;
+        }
+        if (staging) return;
+        var address = new BufferDeviceAddressInfo { SType = StructureType.BufferDeviceAddressInfo, Buffer = buffer };
+        Address = device.Api.GetBufferDeviceAddress(device.Handle, in address);
+    }
+
+    public Silk.NET.Vulkan.Buffer Buffer { get; }
+
+    /// <summary>Null where the host does not see it.</summary>
+    public byte* Mapped { get; }
+
+    public override ulong Address { get; }
+
+    public override void Dispose()
+    {
+        device.Wait();
+        device.Api.DestroyBuffer(device.Handle, Buffer, null);
+        device.Api.FreeMemory(device.Handle, memory, null);
+    }
+}

@@ -1,0 +1,27 @@
+// The layouts of Tile.cs, Rows.cs and KvBlock.cs, in GLSL. A test holds the constants together.
+#extension GL_EXT_buffer_reference : require
+#extension GL_EXT_buffer_reference2 : require
+#extension GL_EXT_buffer_reference_uvec2 : require
+#extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
+
+const int TILE_ROWS = 16;
+const int TILE_K = 32;
+const int WORD_BYTES = 4;
+const int KV_TOKENS = 16;
+
+layout(buffer_reference, std430, buffer_reference_align = 4) buffer Words { uint at[]; };
+layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer Quads { uvec4 at[]; };
+layout(buffer_reference, std430, buffer_reference_align = 8) readonly buffer Pairs { uvec2 at[]; };
+layout(buffer_reference, std430, buffer_reference_align = 4) buffer Floats { float at[]; };
+layout(buffer_reference, std430, buffer_reference_align = 4) buffer Ints { int at[]; };
+
+int tiles(int cols) { return (cols + TILE_K - 1) / TILE_K; }
+int pad(int cols) { return tiles(cols) * TILE_K; }
+
+// Bytes of a row of A8: values, scales, sums, rounded up to 64.
+int a8Stride(int cols) { int p = pad(cols); return (p + p / 4 + 63) / 64 * 64; }
+
+// Rows that are real: the bucket's bound, cut to the count where there is one.
+int realRows(uint64_t count, int bound) { return count == 0 ? bound : min(bound, Ints(count).at[0]); }
+
+ivec4 signedBytes(uint w) { return ivec4(int(w << 24), int(w << 16), int(w << 8), int(w)) >> 24; }
