@@ -15,5 +15,5 @@ exec unshare --mount --propagation private bash -c '
     done
     mkdir -p "$root/tmp"
     exec chroot "$root" /usr/bin/env -i HOME=/root PATH=/usr/bin:/bin DOTNET_ROOT="$dotnet" NO_COLOR=1 LANG=C.UTF-8 \
-        TESSERA_ALL="${TESSERA_ALL:-}" POCL_CACHE_DIR=/tmp/pocl sh -c "cd \"\$0\" && exec \"\$@\"" "$repository" "$@"
+        TESSERA_ALL="${TESSERA_ALL:-}" TESSERA_DEVICES=opencl:0 POCL_CACHE_DIR=/tmp/pocl sh -c "cd \"\$0\" && exec \"\$@\"" "$repository" "$@"
 ' bash "$@"

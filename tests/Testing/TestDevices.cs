@@ -1,38 +1,56 @@
 using Tessera.Runtime.Devices;
 using Tessera.Runtime.Devices.Host;
+using Tessera.Runtime.Devices.Ilgpu;
 using Tessera.Runtime.Devices.Vulkan;
 using Xunit;
 
 namespace Tessera.Testing;
 
-/// <summary>The devices that tests run on. Software Vulkan must be there in the full set; hardware is used where it is found.</summary>
+/// <summary>
+/// The devices that tests run on: the host, software Vulkan, and every hardware GPU found. OpenCL needs PoCL, which is in a system of its own
+/// (tests/opencl.sh): there TESSERA_DEVICES names it, and the tests run on nothing else.
+/// </summary>
 public static class TestDevices
 {
+    static readonly DeviceEntry[] found = [.. VulkanDevice.Backend.List(), .. IlgpuDevice.Cuda.List()];
+
     /// <summary>In the full set, a missing software device is a failure.</summary>
     public static bool All => Environment.GetEnvironmentVariable("TESSERA_ALL") == "1";
 
-    static readonly DeviceEntry[] vulkan = [.. VulkanDevice.Backend.List()];
+    /// <summary>Hardware GPUs, by name.</summary>
+    public static IEnumerable<string> Hardware => found.Where(d => d.Kind is DeviceKind.Discrete or DeviceKind.Integrated).Select(d => d.Name);
 
-    /// <summary>Names for a theory, on which ops are tested: the host, and every Vulkan device that computes; with reasons to skip for what is missing.</summary>
-    public static TheoryData<string> Names
-    {
-        get
-        {
-            var names = new TheoryData<string>("host", "lavapipe", "gpu");
-            return names;
-        }
-    }
+    /// <summary>Devices for the ops that have bodies in all languages.</summary>
+    public static TheoryData<string> Names => Environment.GetEnvironmentVariable("TESSERA_DEVICES") is { Length: > 0 } asked
+        ? [.. asked.Split(',')]
+        : ["host", "lavapipe", .. Hardware];
+
+    /// <summary>Devices for the ops that have no GPU bodies yet.</summary>
+    public static TheoryData<string> Complete => ["host"];
 
     /// <summary>Opens a device, or skips the test with the reason; in the full set a missing lavapipe fails.</summary>
     public static IDevice Open(string name)
     {
-        if (name == "host") return new HostDevice(threads: 3);
-        bool software = name == "lavapipe";
-        int index = Array.FindIndex(vulkan, d => software ? d.Kind == DeviceKind.Software : d.Kind is DeviceKind.Discrete or DeviceKind.Integrated);
-        if (index >= 0) return VulkanDevice.Backend.Open(index);
-        string reason = software ? $"software Vulkan is missing ({vulkan[0].PassedOver}): run tests/install.sh vulkan" : "this machine has no hardware GPU";
-        if (software && All) Assert.Fail(reason);
-        Assert.Skip(reason);
-        throw new InvalidOperationException();
+        switch (name)
+        {
+            case "host": return new HostDevice(threads: 3);
+            case "lavapipe":
+                var lavapipe = Array.Find(found, d => d.Kind == DeviceKind.Software && d.Name.StartsWith("vulkan", StringComparison.Ordinal));
+                if (lavapipe is not null) return Backend("vulkan").Open(Index(lavapipe.Name));
+                const string Missing = "software Vulkan is missing: run tests/install.sh vulkan";
+                if (All) Assert.Fail(Missing);
+                Assert.Skip(Missing);
+                break;
+        }
+        return Backend(name.Split(':')[0]).Open(Index(name));
     }
+
+    static DeviceCatalog.Backend Backend(string prefix) => prefix switch
+    {
+        "vulkan" => VulkanDevice.Backend,
+        "cuda" => IlgpuDevice.Cuda,
+        _ => IlgpuDevice.OpenCl,
+    };
+
+    static int Index(string name) => int.Parse(name.Split(':')[1], System.Globalization.CultureInfo.InvariantCulture);
 }

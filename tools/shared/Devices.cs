@@ -1,4 +1,5 @@
 using Tessera.Runtime.Devices;
+using Tessera.Runtime.Devices.Ilgpu;
 using Tessera.Runtime.Devices.Vulkan;
 
 namespace Tessera.Tools;
@@ -9,5 +10,7 @@ static class Devices
     public static void Register()
     {
         DeviceCatalog.Register(VulkanDevice.Backend);
+        DeviceCatalog.Register(IlgpuDevice.Cuda);
+        DeviceCatalog.Register(IlgpuDevice.OpenCl);
     }
 }

@@ -1,0 +1,213 @@
+using System.Diagnostics;
+using ILGPU;
+using ILGPU.Runtime;
+using ILGPU.Runtime.Cuda;
+using ILGPU.Runtime.OpenCL;
+using Tessera.Shaders;
+
+namespace Tessera.Runtime.Devices.Ilgpu;
+
+/// <summary>A GPU through CUDA or OpenCL. A segment is a list of prebound launches.</summary>
+public sealed unsafe class IlgpuDevice : IDevice
+{
+    readonly Context context;
+    readonly Accelerator accelerator;
+    readonly MemoryBuffer1D<byte, Stride1D.Dense> nothing;   // what a tensor that is not there is bound to
+    double bandwidth;
+
+    IlgpuDevice(Context context, Device device, string name)
+    {
+        (this.context, Name) = (context, name);
+        accelerator = device.CreateAccelerator(context);
+        nothing = accelerator.Allocate1D<byte>(64);
+    }
+
+    public string Name { get; }
+
+    public string Description => accelerator.Name;
+
+    /// <summary>The device's memory; neither CUDA nor OpenCL tells through ILGPU how much of it is free.</summary>
+    public long FreeBytes => accelerator.MemorySize - Used;
+
+    internal long Used { get; set; }
+
+    public static DeviceCatalog.Backend Cuda { get; } = new("cuda", () => List("cuda", DeviceKind.Discrete), index => Open("cuda", index));
+
+    public static DeviceCatalog.Backend OpenCl { get; } = new("opencl", () => List("opencl", DeviceKind.Integrated), index => Open("opencl", index));
+
+    static IReadOnlyList<DeviceEntry> List(string prefix, DeviceKind kind)
+    {
+        using var context = Create(prefix, out string reason);
+        var devices = context is null ? [] : Real(context);
+        if (devices.Length == 0) return [new DeviceEntry(prefix, "none", DeviceKind.Null, reason)];
+        return [.. devices.Select((d, i) => new DeviceEntry($"{prefix}:{i}", d.Name, Kind(d, kind), Unfit(d) ?? "only the ops MatMul and Attention run on it yet, not whole models"))];
+    }
+
+    /// <summary>A context always holds ILGPU's CPU debugger too; that is nobody's GPU.</summary>
+    static Device[] Real(Context context) => [.. context.Devices.Where(d => d is CudaDevice or CLDevice)];
+
+    static DeviceKind Kind(Device device, DeviceKind usual) => device is CLDevice { DeviceType: CLDeviceType.CL_DEVICE_TYPE_CPU } ? DeviceKind.Software : usual;
+
+    static string? Unfit(Device device) => device is CLDevice { Capabilities.GenericAddressSpace: false } ? "its OpenCL has no generic address space" : null;
+
+    static IlgpuDevice Open(string prefix, int index)
+    {
+        var context = Create(prefix, out string reason) ?? throw new TesseraException($"device '{prefix}:{index}': {reason}");
+        var devices = Real(context);
+        if (index >= devices.Length || Unfit(devices[index]) is not null)
+        {
+            context.Dispose();
+            throw new TesseraException($"device '{prefix}:{index}' {(devices.Length == 0 ? $"cannot be used: {reason}" : index >= devices.Length ? $"is not there: expected 0 to {devices.Length - 1}" : $"cannot be used: {Unfit(devices[index])}")}");
+        }
+        try { return new IlgpuDevice(context, devices[index], $"{prefix}:{index}"); }
+        catch (Exception e) when (e is not TesseraException)
+        {
+            context.Dispose();
+            throw new TesseraException($"device '{prefix}:{index}' cannot be used: {e.Message.Split('\n')[0]}", e);
+        }
+    }
+
+    static Context? Create(string prefix, out string reason)
+    {
+        reason = prefix == "cuda" ? "there is no CUDA driver or device on this machine" : "there is no OpenCL driver or device on this machine";
+        try
+        {
+            return Context.Create(builder =>
+            {
+                builder.Optimize(OptimizationLevel.O2).EnableAlgorithms();
+                if (prefix == "cuda") builder.Cuda();
+                else builder.OpenCL(device => true);
+            });
+        }
+        catch (Exception e) when (e is DllNotFoundException or NotSupportedException or TypeInitializationException or EntryPointNotFoundException or AcceleratorException)
+        {
+            reason = $"{reason} ({e.Message.Split('\n')[0]})";
+            return null;
+        }
+    }
+
+    public DeviceMemory Allocate(long bytes)
+    {
+        if (bytes > FreeBytes) throw Lacking(bytes);
+        try
+        {
+            var memory = new IlgpuMemory(this, accelerator.Allocate1D<byte>(Math.Max(64, (bytes + 63) / 64 * 64)), bytes);
+            memory.Buffer.MemSetToZero();
+            return memory;
+        }
+        catch (Exception e) when (e is AcceleratorException or OutOfMemoryException) { throw Lacking(bytes, e); }
+    }
+
+    TesseraException Lacking(long bytes, Exception? e = null) =>
+        new($"{Name}: {bytes >> 20} MiB were asked for, {FreeBytes >> 20} MiB of {accelerator.MemorySize >> 20} are not taken by us; use a shorter context or a smaller weight type", e);
+
+    public DeviceMemory Load(byte* bytes, long count)
+    {
+        var memory = (IlgpuMemory)Allocate(count);
+        for (long at = 0; at < count; at += 1 << 30)
+        {
+            int piece = (int)Math.Min(1 << 30, count - at);
+            memory.Buffer.View.SubView(at, piece).CopyFromCPU(ref *(bytes + at), piece);
+        }
+        accelerator.Synchronize();
+        return memory;
+    }
+
+    public void Write(in Tensor to, ReadOnlySpan<byte> bytes)
+    {
+        if (bytes.Length == 0) return;
+        fixed (byte* from = bytes) View(to).SubView(0, bytes.Length).CopyFromCPU(ref *from, bytes.Length);
+        accelerator.Synchronize();
+    }
+
+    public void Read(in Tensor from, Span<byte> bytes)
+    {
+        if (bytes.Length == 0) return;
+        fixed (byte* to = bytes) View(from).SubView(0, bytes.Length).CopyToCPU(ref *to, bytes.Length);
+        accelerator.Synchronize();
+    }
+
+    public Segment Record(Action<IRecorder> page)
+    {
+        var list = new CallList();
+        page(list);
+        return new IlgpuSegment(list.Calls, [.. list.Calls.Select(Bind)]);
+    }
+
+    public void Submit(Segment segment)
+    {
+        foreach (var launch in ((IlgpuSegment)segment).Launches) launch();
+    }
+
+    public void Wait() => accelerator.Synchronize();
+
+    public double MeasureBandwidth()
+    {
+        if (bandwidth > 0) return bandwidth;
+        const long Bytes = 64 << 20;
+        using DeviceMemory from = Allocate(Bytes), to = Allocate(Bytes);
+        double best = double.MaxValue;
+        for (int pass = 0; pass < 5; pass++)
+        {
+            long start = Stopwatch.GetTimestamp();
+            ((IlgpuMemory)from).Buffer.View.CopyTo(((IlgpuMemory)to).Buffer.View);
+            Wait();
+            best = Math.Min(best, Stopwatch.GetElapsedTime(start).TotalSeconds);
+        }
+        return bandwidth = 2 * Bytes / best; // read and written
+    }
+
+    public void Dispose()
+    {
+        nothing.Dispose();
+        accelerator.Dispose();
+        context.Dispose();
+    }
+
+    /// <summary>The bodies, by op: an explicit list, so that nothing is looked up by reflection.</summary>
+    Action Bind(Call call)
+    {
+        try
+        {
+            return call.Kernel.Name switch
+            {
+                "MatMul" => MatMulIlgpu.Bind(accelerator, call, t => View(t)),
+                "Attention" => AttentionIlgpu.Bind(accelerator, call, t => View(t)),
+                _ => throw new TesseraException($"[{call.Kernel.Name}] has no body for CUDA and OpenCL yet; use --device host"),
+            };
+        }
+        catch (Exception e) when (e is InternalCompilerException or NotSupportedException or AcceleratorException)
+        {
+            throw new TesseraException($"[{call.Kernel.Name}] does not compile for {Name} ({Description}): {e.Message.Split('\n')[0]}", e);
+        }
+    }
+
+    ArrayView<byte> View(in Tensor tensor) => tensor.IsNone ? nothing.View : ((IlgpuMemory)tensor.Memory!).Buffer.View.SubView(tensor.Offset, Math.Max(4, tensor.Bytes));
+}
+
+/// <summary>A buffer of CUDA or OpenCL; OpenCL has no addresses, so kernels get views.</summary>
+sealed class IlgpuMemory : DeviceMemory
+{
+    readonly IlgpuDevice device;
+
+    public IlgpuMemory(IlgpuDevice device, MemoryBuffer1D<byte, Stride1D.Dense> buffer, long bytes) : base(bytes)
+    {
+        (this.device, Buffer) = (device, buffer);
+        device.Used += buffer.LengthInBytes;
+    }
+
+    public MemoryBuffer1D<byte, Stride1D.Dense> Buffer { get; }
+
+    public override ulong Address => 0;
+
+    public override void Dispose()
+    {
+        device.Used -= Buffer.LengthInBytes;
+        Buffer.Dispose();
+    }
+}
+
+sealed class IlgpuSegment(Call[] calls, Action[] launches) : Segment(calls)
+{
+    public Action[] Launches { get; } = launches;
+}

@@ -1,0 +1,133 @@
+using ILGPU;
+using ILGPU.Algorithms;
+using ILGPU.Runtime;
+using Tessera.Runtime.Devices.Ilgpu;
+
+namespace Tessera.Shaders;
+
+/// <summary>Attention for CUDA and OpenCL: a group takes one token and up to 8 heads of one KV head.</summary>
+static class AttentionIlgpu
+{
+    const int Threads = 64, MaxHeads = 8, MaxDim = AttentionOp.MaxHeadDim, Block = KvBlock.Tokens;
+
+    public readonly record struct Shape(int Tokens, int Heads, int KvHeads, int HeadDim, int QCols, int MaxBlocks, float Scale, int PerWord, int Reduced, int HasCount);
+
+    public static Action Bind(Accelerator on, Call call, Func<Tensor, ArrayView<byte>> view)
+    {
+        var a = call.Args<AttentionOp.Args>();
+        var t = call.Tensors;
+        var shape = new Shape(a.Tokens, a.Heads, a.KvHeads, a.HeadDim, a.QCols, a.MaxBlocks, a.Scale, Tile.PerWord(t[AttentionOp.Keys].Type), t[AttentionOp.Y].Type == DType.A8 ? 1 : 0, t[AttentionOp.Count].IsNone ? 0 : 1);
+        var kernel = on.LoadStreamKernel<ArrayView<byte>, ArrayView<byte>, ArrayView<byte>, ArrayView<byte>, ArrayView<byte>, ArrayView<byte>, ArrayView<byte>, ArrayView<byte>, Shape>(Kernel);
+        ArrayView<byte> q = view(t[0]), keys = view(t[1]), values = view(t[2]), blocks = view(t[3]), sequences = view(t[4]), positions = view(t[5]), y = view(t[6]), count = view(t[7]);
+        int group = a.Heads / a.KvHeads;
+        var config = new KernelConfig(new Index3D(a.Tokens, a.KvHeads, (group + MaxHeads - 1) / MaxHeads), new Index3D(Threads, 1, 1));
+        return () => kernel(config, q, keys, values, blocks, sequences, positions, y, count, shape);
+    }
+
+    static void Kernel(ArrayView<byte> qs, ArrayView<byte> keys, ArrayView<byte> values, ArrayView<byte> blocks, ArrayView<byte> sequences, ArrayView<byte> positions, ArrayView<byte> y, ArrayView<byte> count, Shape a)
+    {
+        var q = SharedMemory.Allocate<float>(MaxHeads * MaxDim);
+        var sum = SharedMemory.Allocate<float>(MaxHeads * MaxDim);
+        var p = SharedMemory.Allocate<float>(MaxHeads * Block);
+        var state = SharedMemory.Allocate<float>(MaxHeads * 3); // largest, total, shrink
+        int token = Grid.IdxX, kvHead = Grid.IdxY, thread = Group.IdxX, dim = a.HeadDim, words = dim / a.PerWord;
+        int group = a.Heads / a.KvHeads, head0 = kvHead * group + Grid.IdxZ * MaxHeads, heads = IntrinsicMath.Min(MaxHeads, (kvHead + 1) * group - head0);
+        bool real = a.HasCount == 0 || token < count.Cast<int>()[0];
+        int context = real ? positions.Cast<int>()[token] + 1 : 0;
+        long from = (long)token * ((a.QCols + 31) / 32 * 32) + head0 * dim, table = real ? (long)sequences.Cast<int>()[token] * a.MaxBlocks : 0;
+        for (int i = thread; i < heads * dim; i += Threads)
+        {
+            q[i] = qs.Cast<float>()[from + i] * a.Scale;
+            sum[i] = 0;
+        }
+        if (thread < heads)
+        {
+            state[thread] = float.MinValue;
+            state[MaxHeads + thread] = 0;
+        }
+        Group.Barrier();
+
+        for (int start = 0; start < context; start += Block)
+        {
+            int here = IntrinsicMath.Min(Block, context - start);
+            long offset = ((long)blocks.Cast<int>()[table + start / Block] * a.KvHeads + kvHead) * Block * words;
+            // scores
+            for (int i = thread; i < heads * Block; i += Threads)
+            {
+                int h = i / Block, j = i % Block;
+                float s = 0;
+                for (int word = 0; word < words; word++)
+                {
+                    int bits = keys.Cast<int>()[offset + word * Block + j];
+                    if (a.PerWord == 2) s += Bits.Half(bits) * q[h * dim + 2 * word] + Bits.Half(bits >> 16) * q[h * dim + 2 * word + 1];
+                    else s += Interop.IntAsFloat((uint)bits) * q[h * dim + word];
+                }
+                p[i] = s;
+            }
+            Group.Barrier();
+            // weights relative to the running maximum
+            if (thread < heads)
+            {
+                float most = state[thread];
+                for (int j = 0; j < here; j++) most = XMath.Max(most, p[thread * Block + j]);
+                float shrink = start == 0 ? 0 : XMath.Exp(state[thread] - most), added = 0;
+                for (int j = 0; j < here; j++)
+                {
+                    float weight = XMath.Exp(p[thread * Block + j] - most);
+                    p[thread * Block + j] = weight;
+                    added += weight;
+                }
+                state[thread] = most;
+                state[MaxHeads + thread] = state[MaxHeads + thread] * shrink + added;
+                state[2 * MaxHeads + thread] = shrink;
+            }
+            Group.Barrier();
+            // values
+            for (int i = thread; i < heads * words; i += Threads)
+            {
+                int h = i / words, word = i % words, at = h * dim + word * a.PerWord;
+                float shrink = state[2 * MaxHeads + h], s0 = sum[at] * shrink, s1 = a.PerWord == 2 ? sum[at + 1] * shrink : 0;
+                for (int j = 0; j < here; j++)
+                {
+                    int bits = values.Cast<int>()[offset + j * words + word];
+                    float weight = p[h * Block + j];
+                    if (a.PerWord == 2)
+                    {
+                        s0 += Bits.Half(bits) * weight;
+                        s1 += Bits.Half(bits >> 16) * weight;
+                    }
+                    else s0 += Interop.IntAsFloat((uint)bits) * weight;
+                }
+                sum[at] = s0;
+                if (a.PerWord == 2) sum[at + 1] = s1;
+            }
+            Group.Barrier();
+        }
+
+        // the activations, in groups of 32
+        int cols = a.Heads * dim, padded = cols;
+        for (int i = thread; real && i < heads * dim / 32; i += Threads)
+        {
+            int at = i * 32, col = head0 * dim + at;
+            float inverse = 1 / state[MaxHeads + at / dim];
+            if (a.Reduced == 0)
+            {
+                for (int c = 0; c < 32; c++) y.Cast<float>()[(long)token * padded + col + c] = sum[at + c] * inverse;
+                continue;
+            }
+            float most = 0;
+            for (int c = 0; c < 32; c++) most = XMath.Max(most, XMath.Abs(sum[at + c] * inverse));
+            float scale = most < 1e-30f ? 0 : most / 127;
+            long record = (long)token * ((padded + padded / 4 + 63) / 64 * 64);
+            int all = 0;
+            for (int c = 0; c < 32; c++)
+            {
+                int v = scale == 0 ? 0 : (int)XMath.RoundToEven(sum[at + c] * inverse / scale);
+                all += v;
+                y[record + col + c] = (byte)v;
+            }
+            y.Cast<float>()[(record + padded) / 4 + col / 32] = scale;
+            y.Cast<int>()[(record + padded + padded / 8) / 4 + col / 32] = all;
+        }
+    }
+}
