@@ -1,0 +1,52 @@
+using Tessera.Testing;
+using Xunit;
+
+namespace Tessera.Shaders.Tests;
+
+public class QkRopeTests
+{
+    public static TheoryData<string, DType, int, int, int, int> Cases()
+    {
+        var cases = new TheoryData<string, DType, int, int, int, int>();
+        foreach (string device in TestDevices.Complete.Select(n => n.Data))
+            foreach (var kv in new[] { DType.F32, DType.F16 })
+                foreach (var (t, h, k, d) in new[] { (1, 1, 1, 32), (3, 4, 2, 64), (17, 16, 8, 128), (5, 8, 1, 96) }) cases.Add(device, kv, t, h, k, d);
+        return cases;
+    }
+
+    [Theory, MemberData(nameof(Cases))]
+    public void Heads_are_normalised_turned_and_stored(string device, DType kv, int tokens, int heads, int kvHeads, int dim)
+    {
+        var random = new Random(tokens);
+        const int Blocks = 5;
+        int[] places = [.. Enumerable.Range(0, Blocks * KvBlock.Tokens)];
+        random.Shuffle(places);
+        int[] slots = places[..tokens];
+        if (tokens > 2) slots[1] = -1; // stores nothing
+        var angles = new float[tokens * dim];
+        for (int i = 0; i < angles.Length; i++)
+        {
+            double angle = random.NextDouble() * 6;
+            angles[i] = (float)(i % dim < dim / 2 ? Math.Cos(angle) : Math.Sin(angle));
+        }
+        byte[] poison = Enumerable.Repeat(Operand.Poison, (int)KvBlock.Bytes(kv, kvHeads, dim, Blocks)).ToArray();
+        Operand qkv = Operand.InOut(Operand.Rows(random, DType.F32, tokens, (heads + 2 * kvHeads) * dim, spread: 3)), qNorm = Operand.PackedRandom(random, 1, dim), kNorm = Operand.PackedRandom(random, 1, dim);
+        Operand rope = Operand.Packed<float>(DType.F32, tokens, dim, angles), slotList = Operand.Ints(slots), count = Operand.Ints(tokens);
+        Operand keys = Operand.Packed<byte>(kv, Blocks * kvHeads * KvBlock.Tokens, dim, poison, output: true), values = Operand.Packed<byte>(kv, Blocks * kvHeads * KvBlock.Tokens, dim, poison, output: true);
+        using var run = new OpRun(device, qkv, qNorm, kNorm, rope, slotList, keys, values, count);
+        run.Run((gpu, t) => gpu.QkRope(t(qkv), t(qNorm), t(kNorm), t(rope), t(slotList), t(keys), t(values), heads, kvHeads, 1e-6f, t(count))).Check(qkv, 1e-12);
+        Same(run.ReadReference(keys), run.Read(keys), kv);
+        Same(run.ReadReference(values), run.Read(values), kv);
+    }
+
+    /// <summary>Poison stays poison; numbers agree to their precision.</summary>
+    static void Same(byte[] expected, byte[] actual, DType type)
+    {
+        for (int i = 0; i < expected.Length; i += type.ElementBytes())
+        {
+            (float e, float a) = type == DType.F32 ? (BitConverter.ToSingle(expected, i), BitConverter.ToSingle(actual, i)) : ((float)BitConverter.ToHalf(expected, i), (float)BitConverter.ToHalf(actual, i));
+            if (float.IsNaN(e)) Assert.True(float.IsNaN(a));
+            else Assert.True(Math.Abs(e - a) <= (type == DType.F32 ? 1e-5f : 2e-3f) * (1 + Math.Abs(e)), $"byte {i}: expected {e}, actual {a}");
+        }
+    }
+}
