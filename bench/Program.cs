@@ -10,17 +10,15 @@ var dtype = new Option<string>("--dtype") { Description = "type of synthetic wei
 dtype.AcceptOnlyFromAmong("f32", "bf16", "f16", "q8");
 var numerics = new Option<string>("--numerics") { Description = "exact or fast", DefaultValueFactory = _ => "fast" };
 numerics.AcceptOnlyFromAmong("exact", "fast");
-var pp = new Option<int>("--pp") { Description = "tokens of prefill", DefaultValueFactory = _ => 256 };
-var tg = new Option<int>("--tg") { Description = "tokens of decode", DefaultValueFactory = _ => 64 };
-var streams = new Option<int>("--streams") { Description = "sequences that decode in one batch", DefaultValueFactory = _ => 1 };
-var depth = new Option<int>("--depth") { Description = "tokens in the cache before measuring", DefaultValueFactory = _ => 0 };
-var runs = new Option<int>("--runs") { Description = "runs, of which all are told", DefaultValueFactory = _ => 3 };
-var threads = new Option<int>("--threads") { Description = "threads of the host; 0: all", DefaultValueFactory = _ => 0 };
+var pp = new Option<int>("--pp") { Description = "tokens of prefill", DefaultValueFactory = _ => 256 }.Within(1);
+var tg = new Option<int>("--tg") { Description = "tokens of decode", DefaultValueFactory = _ => 64 }.Within(1);
+var streams = new Option<int>("--streams") { Description = "sequences that decode in one batch", DefaultValueFactory = _ => 1 }.Within(1);
+var depth = new Option<int>("--depth") { Description = "tokens in the cache before measuring", DefaultValueFactory = _ => 0 }.Within(0);
+var runs = new Option<int>("--runs") { Description = "runs, of which all are told", DefaultValueFactory = _ => 3 }.Within(1);
+var threads = new Option<int>("--threads") { Description = "threads of the host; 0: all", DefaultValueFactory = _ => 0 }.Within(0);
 var json = new Option<bool>("--json") { Description = "one line of JSON" };
 var tokens = new Option<string>("--tokens") { Description = "token ids, with commas", Required = true };
 var op = new Option<string?>("--op") { Description = "one op only" };
-foreach (var (count, least) in new[] { (pp, 1), (tg, 1), (streams, 1), (depth, 0), (runs, 1), (threads, 0) })
-    count.Validators.Add(r => { if (r.GetValueOrDefault<int>() < least) r.AddError($"{count.Name}: expected {least} or more"); });
 
 var devices = new Command("devices", "every device, why it is usable or not, its measured bandwidth and peak");
 devices.SetAction(_ => Cli.Guard(_ => DevicesReport.Run()));

@@ -9,12 +9,12 @@ var prompt = new Argument<string?>("prompt") { Description = "what to answer; wi
 var model = new Option<string?>("--model") { Description = "a .tessera file; without it the small model that comes along" };
 var device = new Option<string?>("--device") { Description = "host, vulkan:N, cuda:N, opencl:N or reference; without it the best that can run the model" };
 var noThink = new Option<bool>("--no-think") { Description = "answer without thinking" };
-var maxTokens = new Option<int>("--max-tokens") { Description = "the most tokens to generate; 0: until the context is full" };
-var temperature = new Option<float?>("--temperature") { Description = "0: always the most probable token; without it the model's own" };
+var maxTokens = new Option<int>("--max-tokens") { Description = "the most tokens to generate; 0: until the context is full" }.Within(0);
+var temperature = new Option<float?>("--temperature") { Description = "0: always the most probable token; without it the model's own" }.Within(0, 100);
 var seed = new Option<int?>("--seed") { Description = "the same seed gives the same answer on one device" };
 var numerics = new Option<string>("--numerics") { Description = "exact or fast", DefaultValueFactory = _ => "fast" };
 numerics.AcceptOnlyFromAmong("exact", "fast");
-var context = new Option<int>("--context") { Description = "tokens of prompt and answers together; 0: up to 8192, what fits" };
+var context = new Option<int>("--context") { Description = "tokens of prompt and answers together; 0: up to 8192, what fits" }.Within(0);
 var system = new Option<string?>("--system") { Description = "a system message" };
 
 var root = new RootCommand("Talks to a Qwen3 model on this machine.") { prompt, model, device, noThink, maxTokens, temperature, seed, numerics, context, system };

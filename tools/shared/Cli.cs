@@ -12,12 +12,35 @@ static class Cli
         CultureInfo.DefaultThreadCurrentCulture = CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
         Console.OutputEncoding = new System.Text.UTF8Encoding(false);
         var parsed = root.Parse(args);
-        if (parsed.Errors.Count > 0)
+        string? wrong = Misspelled(parsed, args)
+            ?? (parsed.Errors.Count > 0 ? string.Join(' ', parsed.Errors[0].Message.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)) : null);
+        if (wrong is not null)
         {
-            Console.Error.WriteLine($"{parsed.Errors[0].Message} Try --help.");
+            Console.Error.WriteLine($"{wrong} Try --help.");
             return 2;
         }
         return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+    }
+
+    /// <summary>An unknown option would be taken for an argument; behind a bare -- it is one.</summary>
+    static string? Misspelled(ParseResult parsed, string[] args)
+    {
+        int plain = Array.IndexOf(args, "--");
+        foreach (var token in parsed.CommandResult.Tokens)
+            if (token.Value.StartsWith("--", StringComparison.Ordinal) && token.Value.Length > 2 && (plain < 0 || Array.IndexOf(args, token.Value) < plain))
+                return $"There is no option '{token.Value}'; write -- before a text that begins so.";
+        return null;
+    }
+
+    /// <summary>Adds bounds to a number's option.</summary>
+    public static Option<T> Within<T>(this Option<T> option, double least, double most = int.MaxValue)
+    {
+        option.Validators.Add(r =>
+        {
+            if (r.Tokens is [var token] && double.TryParse(token.Value, out double value) && !(value >= least && value <= most))
+                r.AddError($"{option.Name}: expected {(most == int.MaxValue ? $"{least} or more" : $"{least} to {most}")}, found {token.Value}.");
+        });
+        return option;
     }
 
     /// <summary>Runs a command's body with Ctrl-C as cancellation and its errors as one line.</summary>

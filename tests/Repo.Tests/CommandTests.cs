@@ -1,0 +1,104 @@
+using System.Text.Json;
+using Tessera.Testing;
+using Xunit;
+
+namespace Tessera.Repo.Tests;
+
+/// <summary>The programs as a user meets them: what they answer, how they fail.</summary>
+public class CommandTests
+{
+    const string Answer = "quatre mille deux cent dix-sept";
+
+    [Fact]
+    public void Chat_answers_and_names_its_device()
+    {
+        var run = Command.Run("Chat", "--device", "host", "Write 4217 in French.");
+        Assert.Equal(0, run.ExitCode);
+        string[] lines = run.Output.TrimEnd().Split('\n');
+        Assert.Equal(Answer, lines[^2]);
+        Assert.Matches(@"^# numbers-dense q8 fast on host \(.+\) · \d+ tok · [\d.]+ tok/s · [\d.]+ ms/tok · [\d.]+ GB/s \(\d+ % of [\d.]+ measured\) · .*logits #[0-9a-f]{8}$", lines[^1]);
+    }
+
+    [Fact]
+    public void The_sample_answers()
+    {
+        var run = Command.Run("Embedding");
+        Assert.Equal(0, run.ExitCode);
+        Assert.StartsWith(Answer, run.Output);
+    }
+
+    [Fact]
+    public void Devices_are_listed_with_their_reasons()
+    {
+        var run = Command.Run("Bench", "devices");
+        Assert.Equal(0, run.ExitCode);
+        Assert.Matches(@"(?m)^host +host .+\n +usable: reads [\d.]+ GB/s", run.Output);
+        Assert.Matches(@"(?m)^reference ", run.Output);
+    }
+
+    [Fact]
+    public void Logits_of_host_and_reference_agree()
+    {
+        JsonElement Positions(string device)
+        {
+            var run = Command.Run("Bench", "logits", "--model", "models/numbers-dense.tessera", "--device", device, "--tokens", "5,6,7,300", "--numerics", "exact", "--json");
+            Assert.Equal(0, run.ExitCode);
+            Assert.Single(run.Output.TrimEnd().Split('\n'));
+            var json = JsonDocument.Parse(run.Output).RootElement;
+            Assert.Matches("^[0-9a-f]{8}$", json.GetProperty("hash").GetString());
+            return json.GetProperty("positions");
+        }
+        JsonElement host = Positions("host"), reference = Positions("reference");
+        Assert.Equal(4, host.GetArrayLength());
+        for (int i = 0; i < 4; i++)
+            for (int j = 0; j < 8; j++)
+            {
+                Assert.Equal(reference[i][j][0].GetInt32(), host[i][j][0].GetInt32());
+                Assert.Equal(reference[i][j][1].GetDouble(), host[i][j][1].GetDouble(), 1e-3);
+            }
+    }
+
+    [Fact]
+    public void Model_timings_come_as_one_line_of_json()
+    {
+        var run = Command.Run("Bench", "model", "--model", "models/numbers-dense.tessera", "--device", "host", "--pp", "16", "--tg", "4", "--runs", "2", "--json");
+        Assert.True(run.ExitCode == 0, run.Errors);
+        var json = JsonDocument.Parse(run.Output).RootElement;
+        foreach (string name in new[] { "model", "dtype", "device", "pp", "tg", "streams", "depth" }) Assert.True(json.TryGetProperty(name, out _), name);
+        Assert.Equal(2, json.GetProperty("prefill_tps").GetArrayLength());
+        Assert.Equal(2, json.GetProperty("decode_tps").GetArrayLength());
+    }
+
+    [Theory]
+    [InlineData(1, "Chat", "vulkan:99", "--device", "vulkan:99", "hi")]
+    [InlineData(1, "Chat", "expected vulkan:N", "--device", "toaster", "hi")]
+    [InlineData(1, "Chat", "no such file", "--model", "nowhere.tessera", "hi")]
+    [InlineData(1, "Chat", "expected a .tessera file", "--model", "LICENSE", "hi")]
+    [InlineData(1, "Chat", "context", "--context", "100000000", "hi")]
+    [InlineData(2, "Chat", "--temperature: expected 0 to 100", "--temperature", "-1", "hi")]
+    [InlineData(2, "Chat", "no option '--nonsense'", "--nonsense", "hi")]
+    [InlineData(2, "Chat", "fast", "--numerics", "sloppy", "hi")]
+    [InlineData(2, "Convert", "'-o' is required", "folder")]
+    [InlineData(1, "Convert", "expected a folder", "nowhere", "-o", "/tmp/nothing.tessera")]
+    [InlineData(1, "Convert", "no such file", "inspect", "nowhere.tessera")]
+    [InlineData(2, "Bench", "--pp: expected 1 or more", "model", "--pp", "0")]
+    [InlineData(2, "Bench", "Required command", "")]
+    [InlineData(1, "Bench", "expected qwen3-0.6b", "model", "--synthetic", "gpt-2")]
+    [InlineData(1, "Bench", "--tokens", "logits", "--model", "models/numbers-dense.tessera", "--tokens", "-5")]
+    public void A_wrong_call_gets_one_line_and_its_exit_code(int code, string program, string says, params string[] arguments)
+    {
+        var run = Command.Run(program, arguments is [""] ? [] : arguments);
+        Assert.True(code == run.ExitCode, $"exit {run.ExitCode}: {run.Errors}");
+        string line = Assert.Single(run.Errors.TrimEnd().Split('\n'));
+        Assert.Contains(says, line);
+        Assert.DoesNotContain("   at ", run.Errors);
+    }
+
+    [Fact]
+    public void A_prompt_longer_than_the_context_is_refused()
+    {
+        var run = Command.Run("Chat", "--device", "host", "--context", "32", string.Join(' ', Enumerable.Range(0, 100)));
+        Assert.Equal(1, run.ExitCode);
+        Assert.Matches(@"the prompt has \d+ tokens, the context holds 32", run.Errors);
+    }
+}
