@@ -30,7 +30,8 @@ public sealed class ChatTemplate
         };
         if (options.Tools.Count > 0) variables["tools"] = options.Tools.Select(Values.FromJson).ToList();
         if (options.Thinking is { } thinking) variables["enable_thinking"] = thinking;
-        return Evaluator.Run(nodes, variables);
+        try { return Evaluator.Run(nodes, variables); }
+        catch (InvalidOperationException e) when (e.InnerException is TesseraException inner) { throw inner; } // a comparison inside a sort
     }
 
     static object? Message(ChatMessage message)

@@ -11,9 +11,9 @@ public static class Tile
     public const int K = 32;
     public const int WordBytes = 4;
 
-    public static int Panels(int rows) => (rows + Rows - 1) / Rows;
+    public static int Panels(int rows) => (int)(((long)rows + Rows - 1) / Rows);
 
-    public static int Tiles(int cols) => (cols + K - 1) / K;
+    public static int Tiles(int cols) => (int)(((long)cols + K - 1) / K);
 
     /// <summary>K padded to whole tiles; also the stride of a row of activations.</summary>
     public static int Pad(int cols) => Tiles(cols) * K;

@@ -6,8 +6,23 @@ namespace Tessera.Runtime.Tokens.Jinja;
 /// <summary>Filters (value | name) and tests (value is name).</summary>
 static class Filters
 {
+    static readonly HashSet<string> filters = ["tojson", "default", "d", "length", "count", "string", "safe", "int", "float", "abs", "items", "join", "trim", "upper", "lower", "capitalize", "title", "replace", "indent",
+        "first", "last", "list", "reverse", "sort", "unique", "map", "select", "reject", "selectattr", "rejectattr"];
+
+    static readonly HashSet<string> tests = ["defined", "undefined", "none", "string", "number", "integer", "float", "boolean", "true", "false", "mapping", "sequence", "iterable", "callable", "even", "odd",
+        "equalto", "eq", "ne", "in", "lower", "upper"];
+
+    /// <summary>Refuses what the language has not, when a template is parsed.</summary>
+    public static void Know(bool filter, string name, int line)
+    {
+        if (!(filter ? filters : tests).Contains(name)) throw Unknown(filter, name, line);
+    }
+
+    static TesseraException Unknown(bool filter, string name, int line) => Wrong(line, $"the {(filter ? "filter" : "test")} '{name}' is not part of the template language that Tessera runs");
+
     public static object? Apply(string name, object? of, List<object?> args, Dict named, int line)
     {
+        Know(filter: true, name, line); // map names filters at run time
         object? Argument(int i, string key, object? fallback) => i < args.Count ? args[i] : named.TryGetValue(key, out var value) ? value : fallback;
         switch (name)
         {
@@ -26,15 +41,13 @@ static class Filters
             case "safe": return of;
             case "int": return Values.Number(of) is { } n ? (long)n : of is Text t && long.TryParse(t.Value.Trim(), CultureInfo.InvariantCulture, out long parsed) ? parsed : Argument(0, "default", 0L);
             case "float": return Values.Number(of) ?? (of is Text f && double.TryParse(f.Value.Trim(), CultureInfo.InvariantCulture, out double real) ? real : 0.0);
-            case "abs": return of is long whole ? Math.Abs(whole) : Math.Abs(Values.Number(of) ?? throw Wrong(line, "abs wants a number"));
+            case "abs": return of is long and > long.MinValue and var whole ? Math.Abs(whole) : Math.Abs(Values.Number(of) ?? throw Wrong(line, "abs wants a number"));
             case "items": return of is Dict pairs ? Methods.Pairs(pairs) : throw Wrong(line, $"{Values.Name(of)} has no items");
             case "join": return Join(of, Argument(0, "d", Text.Template("")) is Text glue ? glue : Text.Template(""), line);
             case "trim" or "upper" or "lower" or "capitalize" or "title": return Methods.Call(Values.Written(of), name == "trim" ? "strip" : name, args, line);
             case "replace": return Methods.Call(Values.Written(of), "replace", args, line);
             case "indent": return Indent(Values.Written(of), Argument(0, "width", 4L), Values.Truth(Argument(1, "first", false)));
-            case "first" or "last" or "list" or "reverse" or "sort" or "unique" or "map" or "select" or "reject" or "selectattr" or "rejectattr":
-                return OfList(name, List(of, line), args, named, line);
-            default: throw Wrong(line, $"the filter '{name}' is not part of the template language that Tessera runs");
+            default: return OfList(name, List(of, line), args, named, line);
         }
     }
 
@@ -88,7 +101,7 @@ static class Filters
         "in" => Operations.Contains(args.FirstOrDefault(), of, line),
         "lower" => of is Text t && t.Value == t.Value.ToLowerInvariant(),
         "upper" => of is Text t && t.Value == t.Value.ToUpperInvariant(),
-        _ => throw Wrong(line, $"the test '{name}' is not part of the template language that Tessera runs"),
+        _ => throw Unknown(false, name, line),
     };
 
     public static Text Join(object? of, Text glue, int line)

@@ -42,7 +42,7 @@ static class Methods
             "rstrip" => Strip(text, Characters(), false, true),
             "split" => Split(text, args, args.Count == 0 || args[0] is null ? null : Argument(0), line),
             "splitlines" => Split(text, [], "\n", line),
-            "replace" => Replace(text, Argument(0), (Text)args[1]!, line),
+            "replace" => Replace(text, Argument(0), args.Count > 1 && args[1] is Text by ? by : throw new TesseraException($"chat template, line {line}: replace wants two strings"), line),
             "upper" => SameOrigin(text, text.Value.ToUpperInvariant()),
             "lower" => SameOrigin(text, text.Value.ToLowerInvariant()),
             "capitalize" => SameOrigin(text, text.Value.Length == 0 ? "" : char.ToUpperInvariant(text.Value[0]) + text.Value[1..].ToLowerInvariant()),

@@ -9,7 +9,7 @@ static class Operations
     {
         Dict dict => dict.TryGetValue(name, out var value) ? value : Undefined.Value,
         Undefined => throw new TesseraException($"chat template, line {line}: '{name}' is asked of an undefined value"),
-        List<object?> list when int.TryParse(name, out int i) => i < list.Count ? list[i] : Undefined.Value,
+        List<object?> list when int.TryParse(name, out int i) && i >= 0 => i < list.Count ? list[i] : Undefined.Value,
         _ => Undefined.Value,
     };
 
@@ -28,7 +28,7 @@ static class Operations
     public static object? Slice(object? of, object? from, object? to, object? step, int line)
     {
         int count = of switch { List<object?> list => list.Count, Text text => text.Value.Length, _ => throw new TesseraException($"chat template, line {line}: {Values.Name(of)} cannot be sliced") };
-        long by = Whole(step, 1, line);
+        long by = Math.Clamp(Whole(step, 1, line), -count - 1L, count + 1L); // longer steps leave at once too
         if (by == 0) throw new TesseraException($"chat template, line {line}: a slice's step is 0");
         long lowest = by > 0 ? 0 : -1, highest = by > 0 ? count : count - 1;
         long Bound(object? bound, long fallback)
@@ -85,7 +85,7 @@ static class Operations
                 "+" => x + y,
                 "-" => x - y,
                 "*" => x * y,
-                "//" => (long)Math.Floor((decimal)x / y),
+                "//" => y == -1 ? -x : x / y - (x % y != 0 && (x < 0) != (y < 0) ? 1 : 0),
                 _ => y == -1 ? 0 : ((x % y) + y) % y,
             };
         return op switch

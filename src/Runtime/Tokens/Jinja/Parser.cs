@@ -231,6 +231,7 @@ sealed class Parser(List<Token> tokens)
             if (Symbol("|"))
             {
                 string name = Name();
+                Filters.Know(filter: true, name, line);
                 var (args, named) = Symbol("(") ? Arguments() : ([], []);
                 value = Postfix(new Filter(value, name, args, named, line));
             }
@@ -238,6 +239,7 @@ sealed class Parser(List<Token> tokens)
             {
                 bool negated = Word("not");
                 string name = Name();
+                Filters.Know(filter: false, name, line);
                 List<Node> args = [];
                 if (Symbol("(")) args = Arguments().Args;
                 else if (Current.Kind is TokenKind.String or TokenKind.Number || Current.Kind == TokenKind.Name && Current.Value is not ("and" or "or" or "not" or "if" or "else" or "in" or "is"))

@@ -23,6 +23,8 @@ sealed class Dict : Dictionary<string, object?>
 /// <summary>What values are: null, Undefined, bool, long, double, Real, Text, List, Dict. Python's rules of truth, equality and order.</summary>
 static class Values
 {
+    const int MaxDepth = 64, MaxCompared = 1 << 20;
+
     public static object? FromJson(JsonElement json) => json.ValueKind switch
     {
         JsonValueKind.String => Text.Message(json.GetString()!),
@@ -51,14 +53,34 @@ static class Values
         _ => true,
     };
 
-    public static bool Same(object? a, object? b) => (a, b) switch
+    public static bool Same(object? a, object? b)
     {
-        (Text x, Text y) => x.Value == y.Value,
-        (List<object?> x, List<object?> y) => x.Count == y.Count && x.Zip(y).All(p => Same(p.First, p.Second)),
-        (Dict x, Dict y) => x.Count == y.Count && x.All(p => y.TryGetValue(p.Key, out var other) && Same(p.Value, other)),
-        _ when Number(a) is { } x && Number(b) is { } y => x == y,
-        _ => Equals(a, b),
-    };
+        int compared = 0;
+        return Same(a, b, 0, ref compared);
+    }
+
+    // A list may hold itself, or one list many times: depth and work are bounded, here and in Json.
+    static bool Same(object? a, object? b, int depth, ref int compared)
+    {
+        if (depth > MaxDepth || ++compared > MaxCompared) throw TooDeep();
+        switch (a, b)
+        {
+            case (Text x, Text y): return x.Value == y.Value;
+            case (List<object?> x, List<object?> y):
+                if (x.Count != y.Count) return false;
+                for (int i = 0; i < x.Count; i++)
+                    if (!Same(x[i], y[i], depth + 1, ref compared)) return false;
+                return true;
+            case (Dict x, Dict y):
+                if (x.Count != y.Count) return false;
+                foreach (var (key, value) in x)
+                    if (!y.TryGetValue(key, out var other) || !Same(value, other, depth + 1, ref compared)) return false;
+                return true;
+            default: return Number(a) is { } left && Number(b) is { } right ? left == right : Equals(a, b);
+        }
+    }
+
+    static TesseraException TooDeep() => new($"chat template: a value is nested deeper than {MaxDepth} or too large");
 
     public static double? Number(object? value) => value switch
     {
@@ -98,7 +120,8 @@ static class Values
         long n => Text.Message(n.ToString(CultureInfo.InvariantCulture)),
         double d => Text.Message(d.ToString("R", CultureInfo.InvariantCulture)),
         Real r => Text.Message(r.Spelling),
-        _ => Text.Message(Json(value, 0)),
+        List<object?> or Dict => Text.Message(Json(value, 0)),
+        _ => throw new TesseraException($"chat template: {Name(value)} cannot be written"),
     };
 
     /// <summary>JSON as Python's json.dumps(ensure_ascii=False) writes it.</summary>
@@ -111,7 +134,7 @@ static class Values
 
     static void Json(object? value, int indent, int depth, StringBuilder to)
     {
-        if (depth > 64) throw new TesseraException("chat template: a value is nested deeper than 64");
+        if (depth > MaxDepth || to.Length > Text.MaxCharacters) throw TooDeep();
         void Line(int level) { if (indent > 0) to.Append('\n').Append(' ', indent * level); }
         string comma = indent > 0 ? "," : ", ";
         switch (value)

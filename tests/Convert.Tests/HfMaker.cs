@@ -1,0 +1,128 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+using System.Text;
+using System.Text.Json.Nodes;
+using CsCheck;
+using Tessera.Shaders;
+using Tessera.Testing;
+
+namespace Tessera.Convert.Tests;
+
+/// <summary>A small random model as a Hugging Face folder, in a temporary place, to be bent by tests before it is written.</summary>
+sealed class HfMaker : IDisposable
+{
+    public HfMaker(string type = "BF16", int seed = 1)
+    {
+        Type = type;
+        Directory.CreateDirectory(Folder);
+        Config = JsonNode.Parse("""
+            {"architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "hidden_act": "silu", "hidden_size": 96, "num_hidden_layers": 2, "num_attention_heads": 3, "num_key_value_heads": 1,
+             "head_dim": 32, "intermediate_size": 37, "vocab_size": 301, "rms_norm_eps": 1e-6, "max_position_embeddings": 512, "rope_theta": 10000, "tie_word_embeddings": false, "torch_dtype": "bfloat16"}
+            """)!.AsObject();
+        var random = new Random(seed);
+        void Add(string name, params int[] shape) => Tensors[name] = (shape, [.. Enumerable.Range(0, shape.Aggregate((a, b) => a * b)).Select(_ => Rounded((float)(random.NextDouble() * 2 - 1)))]);
+        Add("model.embed_tokens.weight", 301, 96);
+        for (int i = 0; i < 2; i++)
+        {
+            string at = $"model.layers.{i}.";
+            Add(at + "input_layernorm.weight", 96);
+            Add(at + "self_attn.q_proj.weight", 96, 96);
+            Add(at + "self_attn.k_proj.weight", 32, 96);
+            Add(at + "self_attn.v_proj.weight", 32, 96);
+            Add(at + "self_attn.q_norm.weight", 32);
+            Add(at + "self_attn.k_norm.weight", 32);
+            Add(at + "self_attn.o_proj.weight", 96, 96);
+            Add(at + "post_attention_layernorm.weight", 96);
+            Add(at + "mlp.gate_proj.weight", 37, 96);
+            Add(at + "mlp.up_proj.weight", 37, 96);
+            Add(at + "mlp.down_proj.weight", 96, 37);
+        }
+        Add("model.norm.weight", 96);
+        Add("lm_head.weight", 301, 96);
+    }
+
+    public string Folder { get; } = Path.Combine(Path.GetTempPath(), $"tessera-hf-{Guid.NewGuid():N}");
+    public string Type { get; }
+    public JsonObject Config { get; }
+    public Dictionary<string, (int[] Shape, float[] Values)> Tensors { get; } = [];
+    public string Out => Path.Combine(Folder, "made.tessera");
+
+    /// <summary>A value that the folder's type holds exactly.</summary>
+    float Rounded(float x) => Type switch
+    {
+        "BF16" => BitConverter.UInt32BitsToSingle(BitConverter.SingleToUInt32Bits(x) & 0xffff0000),
+        "F16" => (float)(Half)x,
+        _ => x,
+    };
+
+    /// <summary>Writes all files; the tensors in as many shards as asked, the header padded so that data need not be aligned.</summary>
+    public HfMaker Save(int shards = 1, int padding = 0)
+    {
+        File.WriteAllText(Path.Combine(Folder, "config.json"), Config.ToJsonString());
+        if (shards == 1)
+        {
+            File.WriteAllBytes(Path.Combine(Folder, "model.safetensors"), Safetensors(Tensors, padding));
+            return this;
+        }
+        var map = new JsonObject();
+        foreach (var (group, i) in Tensors.Chunk((Tensors.Count + shards - 1) / shards).Select((g, i) => (g, i + 1)))
+        {
+            string name = $"model-{i:D5}-of-{shards:D5}.safetensors";
+            File.WriteAllBytes(Path.Combine(Folder, name), Safetensors(group.ToDictionary(), padding));
+            foreach (var (tensor, _) in group) map[tensor] = name;
+        }
+        File.WriteAllText(Path.Combine(Folder, "model.safetensors.index.json"), new JsonObject { ["metadata"] = new JsonObject(), ["weight_map"] = map }.ToJsonString());
+        return this;
+    }
+
+    byte[] Safetensors(Dictionary<string, (int[] Shape, float[] Values)> tensors, int padding)
+    {
+        var header = new JsonObject { ["__metadata__"] = new JsonObject { ["format"] = "pt" } };
+        using var data = new MemoryStream();
+        foreach (var (name, (shape, values)) in tensors)
+        {
+            long begin = data.Length;
+            foreach (float v in values)
+                data.Write(Type switch
+                {
+                    "BF16" => BitConverter.GetBytes((ushort)(BitConverter.SingleToUInt32Bits(v) >> 16)),
+                    "F16" => BitConverter.GetBytes((Half)v),
+                    _ => BitConverter.GetBytes(v),
+                });
+            header[name] = new JsonObject { ["dtype"] = Type, ["shape"] = new JsonArray([.. shape.Select(s => (JsonNode)s)]), ["data_offsets"] = new JsonArray(begin, data.Length) };
+        }
+        return Join(header.ToJsonString() + new string(' ', padding), data.ToArray());
+    }
+
+    public static byte[] Join(string header, byte[] data, long? claimed = null)
+    {
+        byte[] text = Encoding.UTF8.GetBytes(header), length = new byte[8];
+        BinaryPrimitives.WriteInt64LittleEndian(length, claimed ?? text.Length);
+        return [.. length, .. text, .. data];
+    }
+
+    public void Convert(DType? type = null, int threads = 0, List<string>? notices = null, string? to = null)
+    {
+        using var folder = new HfFolder(Folder);
+        var converter = new Converter(folder, threads: threads);
+        converter.Write(to ?? Out, type);
+        notices?.AddRange(converter.Notices);
+    }
+
+    public string Fails(DType? type = null) => Xunit.Assert.Throws<TesseraException>(() => Convert(type)).Message;
+
+    /// <summary>Gives the folder the committed small tokenizer, whose ids need a larger vocabulary.</summary>
+    public HfMaker WithTokenizer(string? template = null)
+    {
+        Config["vocab_size"] = 2176;
+        foreach (string name in new[] { "model.embed_tokens.weight", "lm_head.weight" }) Tensors[name] = ([2176, 96], new float[2176 * 96]);
+        File.Copy(Repository.Golden("tokenizers/numbers/tokenizer.json"), Path.Combine(Folder, "tokenizer.json"));
+        if (template is not null) File.WriteAllText(Path.Combine(Folder, "chat_template.jinja"), template);
+        return this;
+    }
+
+    /// <summary>One of some values, drawn.</summary>
+    public static Gen<T> One<T>(T[] of) => Gen.Int[0, of.Length - 1].Select(i => of[i]);
+
+    public void Dispose() => Directory.Delete(Folder, recursive: true);
+}

@@ -1,0 +1,108 @@
+using Tessera.Runtime.Files;
+using Tessera.Shaders;
+using Tessera.Testing;
+using Xunit;
+
+namespace Tessera.Convert.Tests;
+
+/// <summary>What goes in comes out: every element, from every type to every type, sharded or not.</summary>
+public unsafe class RoundTripTests
+{
+    public static TheoryData<string, DType?, int> Cases()
+    {
+        var cases = new TheoryData<string, DType?, int>();
+        foreach (string from in new[] { "BF16", "F16", "F32" })
+            foreach (DType? to in new DType?[] { null, DType.F32, DType.BF16, DType.F16, DType.Q8 })
+                cases.Add(from, to, 1 + cases.Count % 3);
+        return cases;
+    }
+
+    [Theory, MemberData(nameof(Cases))]
+    public void Every_weight_comes_back(string from, DType? to, int shards)
+    {
+        using var maker = new HfMaker(from, seed: shards).Save(shards, padding: shards); // odd paddings: the data is unaligned
+        maker.Convert(to);
+        using var file = TiledFile.Open(maker.Out);
+        Assert.Empty(file.Corrupted());
+        DType type = to ?? SegmentTypes.Panels(from.ToLowerInvariant())!.Value;
+        Check("embedding", 0, "model.embed_tokens.weight");
+        Check("head", 0, "lm_head.weight");
+        for (int i = 0; i < 2; i++)
+        {
+            Check($"layers.{i}.qkv", 0, $"model.layers.{i}.self_attn.q_proj.weight");
+            Check($"layers.{i}.qkv", 96, $"model.layers.{i}.self_attn.k_proj.weight");
+            Check($"layers.{i}.qkv", 128, $"model.layers.{i}.self_attn.v_proj.weight");
+            Check($"layers.{i}.out", 0, $"model.layers.{i}.self_attn.o_proj.weight");
+            Check($"layers.{i}.down", 0, $"model.layers.{i}.mlp.down_proj.weight");
+            Check($"layers.{i}.gate_up", -1, $"model.layers.{i}.mlp.gate_proj.weight");
+            Check($"layers.{i}.gate_up", -2, $"model.layers.{i}.mlp.up_proj.weight");
+            foreach (var (segment, tensor) in new[] { ("attn_norm", "input_layernorm"), ("q_norm", "self_attn.q_norm"), ("k_norm", "self_attn.k_norm"), ("ffn_norm", "post_attention_layernorm") })
+            {
+                var found = file.Find($"layers.{i}.{segment}");
+                Assert.Equal(maker.Tensors[$"model.layers.{i}.{tensor}.weight"].Values, new ReadOnlySpan<float>(file.At(found), found.Cols).ToArray());
+            }
+        }
+
+        // first: the row of the segment where the tensor begins; -1 and -2: gate and up, interleaved by panel of 16 rows.
+        void Check(string segment, int first, string name)
+        {
+            var (shape, values) = maker.Tensors[name];
+            var found = file.Find(segment);
+            Assert.Equal((type.Name(), shape[1]), (found.Type, found.Cols));
+            for (int r = 0; r < shape[0]; r++)
+            {
+                int row = first >= 0 ? first + r : r / 16 * 32 + r % 16 + (first == -2 ? 16 : 0);
+                for (int k = 0; k < shape[1]; k++)
+                {
+                    float expected = values[r * shape[1] + k], actual = Elements.Weight(file.At(found), type, found.Rows, found.Cols, row, k);
+                    float most = values.Skip(r * shape[1] + k / 32 * 32).Take(Math.Min(32, shape[1] - k / 32 * 32)).Max(Math.Abs);
+                    float bound = type switch
+                    {
+                        DType.F32 => 0,
+                        DType.BF16 => from == "BF16" ? 0 : Math.Abs(expected) / 256,
+                        DType.F16 => from == "F16" ? 0 : Math.Abs(expected) / 2048 + 3e-8f,
+                        _ => most / 127 * 0.502f + most / 2048, // half a step, and a scale rounded to half
+                    };
+                    Assert.True(Math.Abs(actual - expected) <= bound, $"{segment} [{row}, {k}]: expected {expected}, actual {actual}");
+                }
+            }
+        }
+    }
+
+    [Theory, InlineData(DType.Q8), InlineData(DType.BF16)]
+    public void The_same_folder_gives_the_same_bytes_whatever_the_threads_and_shards(DType type)
+    {
+        using var maker = new HfMaker("F32").Save();
+        maker.Convert(type, threads: 1);
+        byte[] one = File.ReadAllBytes(maker.Out);
+        maker.Convert(type, threads: 7);
+        Assert.Equal(one, File.ReadAllBytes(maker.Out));
+        maker.Save(shards: 3);
+        maker.Convert(type);
+        Assert.Equal(one, File.ReadAllBytes(maker.Out));
+    }
+
+    [Fact]
+    public void The_committed_model_is_what_the_converter_makes()
+    {
+        using var maker = new HfMaker();
+        using (var folder = new HfFolder(Repository.Golden("models/numbers-dense"))) new Converter(folder).Write(maker.Out, DType.Q8);
+        Assert.Equal(File.ReadAllBytes(Path.Combine(Repository.Root, "models", "numbers-dense.tessera")), File.ReadAllBytes(maker.Out));
+    }
+
+    [Fact]
+    public void Verify_compares_with_the_folder()
+    {
+        using var maker = new HfMaker().Save();
+        maker.Convert(DType.Q8);
+        var whole = Command.Run("Convert", "verify", maker.Folder, maker.Out);
+        Assert.True(whole.ExitCode == 0 && whole.Output.Contains("equals"), whole.Errors + whole.Output);
+        maker.Tensors["model.layers.1.mlp.up_proj.weight"].Values[36 * 96 + 95] += 0.25f;
+        maker.Save();
+        var other = Command.Run("Convert", "verify", maker.Folder, maker.Out);
+        Assert.Equal(1, other.ExitCode);
+        Assert.Contains("'layers.1.gate_up' differs from the folder at row 84, column 95", other.Errors);
+        var listed = Command.Run("Convert", "inspect", maker.Out);
+        Assert.Matches(@"layers\.1\.gate_up +q8 +\(96, 96\)", listed.Output);
+    }
+}
