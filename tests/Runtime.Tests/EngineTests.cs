@@ -1,0 +1,133 @@
+using Tessera.Runtime.Sampling;
+using Tessera.Runtime.Tests.Models;
+using Tessera.Runtime.Tokens;
+using Tessera.Shaders;
+using Tessera.Testing;
+using Xunit;
+
+namespace Tessera.Runtime.Tests;
+
+/// <summary>The public door, with the trained model: answers, conversations, limits.</summary>
+public class EngineTests(TrainedModel model) : IClassFixture<TrainedModel>
+{
+    static readonly GenerateOptions greedy = new() { Sampling = SamplingOptions.Greedy };
+
+    [Fact]
+    public void Greedy_answers_to_conversations_are_the_goldens()
+    {
+        int end = model.Exact.Tokenizer!.Find("<|im_end|>")!.Value;
+        foreach (var one in TrainedModel.Conversations)
+            Assert.Equal(TrainedModel.Ids(one.GetProperty("ids")), (int[])[.. TrainedModel.Greedy(model.Exact, TrainedModel.Ids(one.GetProperty("prompt_ids"))), end]);
+    }
+
+    [Fact]
+    public async Task Pieces_add_up_to_the_goldens_text()
+    {
+        foreach (var one in TrainedModel.Conversations)
+        {
+            var options = one.GetProperty("options");
+            bool? think = options.TryGetProperty("enable_thinking", out var thinks) ? thinks.GetBoolean() : null;
+            var tools = options.TryGetProperty("tools", out var list) && list.ValueKind == System.Text.Json.JsonValueKind.Array ? list.EnumerateArray().ToList() : [];
+            var (thinking, answer) = await TrainedModel.Collect(model.Exact.Generate(ChatMessages.FromJson(one.GetProperty("messages")), greedy with { Thinking = think, Tools = tools }));
+            string text = one.GetProperty("text").GetString()!.Replace("<|im_end|>", "");
+            int close = text.IndexOf("</think>", StringComparison.Ordinal);
+            Assert.Equal(close < 0 ? text : text[(close + 8)..].TrimStart('\n'), answer);
+            Assert.Equal(close < 0 ? "" : text["<think>".Length..close].TrimStart('\n'), thinking);
+        }
+    }
+
+    [Fact, Trait("set", "all")]
+    public void Q8_fast_is_within_a_point_of_BF16_on_the_questions()
+    {
+        double exact = TrainedModel.Accuracy(model.Exact), q8 = TrainedModel.Accuracy(model.Q8);
+        TestContext.Current.SendDiagnosticMessage($"accuracy: bf16 exact {exact:P1}, q8 fast {q8:P1}");
+        Assert.True(exact > 0.9 && q8 >= exact - 0.01, $"bf16 exact {exact:P1}, q8 fast {q8:P1}");
+    }
+
+    [Fact]
+    public async Task What_a_prompt_shares_with_the_last_is_kept_and_changes_nothing()
+    {
+        var turns = new List<ChatMessage> { new("user", "Write 4217 in French.") };
+        string first = (await TrainedModel.Collect(model.Q8.Generate(turns, greedy with { Thinking = false }))).Answer;
+        turns.AddRange([new("assistant", first), new("user", "And 23 in German?")]);
+        string again = (await TrainedModel.Collect(model.Q8.Generate(turns, greedy with { Thinking = false }))).Answer;
+        var kept = model.Q8.LastReport!;
+        Assert.InRange(kept.CachedTokens, 10, kept.PromptTokens - 1);
+        await TrainedModel.Collect(model.Q8.Generate("something else entirely", greedy with { MaxTokens = 3 }));
+        Assert.Equal(again, (await TrainedModel.Collect(model.Q8.Generate(turns, greedy with { Thinking = false }))).Answer);
+        Assert.Equal((kept.LogitsHash, kept.Tokens), (model.Q8.LastReport!.LogitsHash, model.Q8.LastReport.Tokens));
+    }
+
+    [Fact]
+    public async Task Cancelling_ends_an_answer_and_not_the_engine()
+    {
+        using var stop = new CancellationTokenSource();
+        int pieces = 0;
+        await foreach (var _ in model.Q8.Generate("Write 9999 in English.", greedy, stop.Token))
+            if (++pieces == 3) stop.Cancel();
+        Assert.InRange(pieces, 3, 4);
+        Assert.Equal(EndReason.Stopped, model.Q8.LastReport!.End);
+        Assert.Contains("vingt-trois", (await TrainedModel.Collect(model.Q8.Generate("Write 23 in French.", greedy))).Answer);
+    }
+
+    [Fact]
+    public async Task A_caller_may_leave_early_and_others_may_ask_at_once()
+    {
+        await foreach (var _ in model.Q8.Generate("Write 9999 in English.", greedy)) break;
+        var both = await Task.WhenAll(TrainedModel.Collect(model.Q8.Generate("Write 23 in French.", greedy)), TrainedModel.Collect(model.Q8.Generate("Write 24 in French.", greedy)));
+        Assert.Equal(["vingt-trois", "vingt-quatre"], both.Select(b => b.Answer));
+    }
+
+    [Fact]
+    public async Task Answers_end_where_they_should()
+    {
+        await TrainedModel.Collect(model.Q8.Generate("Write 4217 in French.", greedy with { MaxTokens = 2 }));
+        Assert.Equal((EndReason.MaxTokens, 2), (model.Q8.LastReport!.End, model.Q8.LastReport.Tokens));
+        using var small = Engine.Load(model.Q8Path, new EngineOptions { Device = "host", Context = 32 });
+        await TrainedModel.Collect(small.Generate("Write 4217 in French.", greedy));
+        Assert.Equal(EndReason.ContextFull, small.LastReport!.End);
+        Assert.Equal(32, small.LastReport.PromptTokens + small.LastReport.Tokens - 1); // the last token needs no place
+    }
+
+    [Fact]
+    public void Wrong_requests_are_told()
+    {
+        string Told(Action act) => Assert.Throws<TesseraException>(act).Message;
+        Assert.Contains("prompt is empty", Told(() => model.Q8.Start([], SamplingOptions.Greedy)));
+        Assert.Contains("token 99999: expected 0 to", Told(() => model.Q8.Start([99999], SamplingOptions.Greedy)));
+        Assert.Contains("the context holds", Told(() => model.Q8.Start(new int[model.Q8.Context], SamplingOptions.Greedy)));
+        Assert.Contains("top-p must be", Told(() => model.Q8.Start([1], new SamplingOptions { TopP = 0 })));
+        Assert.Contains("temperature must be", Told(() => model.Q8.Start([1], new SamplingOptions { Temperature = float.NaN })));
+        Assert.Contains("device 'gpu': expected", Told(() => Engine.Load(model.Q8Path, new EngineOptions { Device = "gpu" })));
+        Assert.Contains("expected 1 to 4096 tokens", Told(() => Engine.Load(model.Q8Path, new EngineOptions { Device = "host", Context = 5000 })));
+        using var bare = new GoldenModel("tiny-f16");
+        using var engine = Engine.Load(bare.FilePath, new EngineOptions { Device = "host" });
+        Assert.Contains("holds no tokenizer", Told(() => engine.Generate("hi")));
+    }
+
+    [Fact]
+    public void Decoding_allocates_nothing()
+    {
+        foreach (var sampling in new[] { SamplingOptions.Greedy, new SamplingOptions { Temperature = 0.6f, TopK = 20, TopP = 0.95f, Seed = 1 }, new SamplingOptions { Temperature = 0, RepetitionPenalty = 1.01f } })
+        {
+            long least = long.MaxValue;
+            for (int attempt = 0; attempt < 3; attempt++) // another thread of the test run may allocate meanwhile
+            {
+                using var engine = Engine.Load(model.Q8Path, new EngineOptions { Device = "host", Context = 512 });
+                var generation = Unending(engine, sampling);
+                for (int i = 0; i < 32; i++) generation.Next();
+                long before = GC.GetAllocatedBytesForCurrentThread();
+                for (int i = 0; i < 256; i++) Assert.NotNull(generation.Next());
+                least = Math.Min(least, GC.GetAllocatedBytesForCurrentThread() - before);
+            }
+            Assert.Equal(0, least);
+        }
+    }
+
+    /// <summary>A generation that no end token stops.</summary>
+    static Generation Unending(Engine engine, SamplingOptions sampling)
+    {
+        Array.Fill(engine.Info.Generation.EndIds, -1);
+        return engine.Start([5, 6, 7, 8], sampling);
+    }
+}

@@ -1,0 +1,89 @@
+using Tessera.Runtime.Cache;
+using Tessera.Runtime.Devices;
+using Tessera.Runtime.Models;
+using Tessera.Shaders;
+using Tessera.Testing;
+using Xunit;
+
+namespace Tessera.Runtime.Tests.Models;
+
+/// <summary>An answer does not depend on who shares the batch, how a prompt is cut, or where blocks lie.</summary>
+public class BatchTests
+{
+    public static TheoryData<DType?, Numerics> Kinds => new() { { null, Numerics.Exact }, { null, Numerics.Fast }, { DType.Q8, Numerics.Fast }, { DType.Q8, Numerics.Exact }, { DType.F16, Numerics.Exact } };
+
+    [Theory, MemberData(nameof(Kinds))]
+    public void Logits_are_the_same_bits_however_the_tokens_come(DType? type, Numerics numerics)
+    {
+        using var model = new GoldenModel("tiny-tied-d64-v1003", type);
+        using var device = DeviceCatalog.Open("host");
+        using var loaded = LoadedModel.From(model.File, device);
+        var config = model.File.Index.Config;
+        using var runner = new Runner(device, config, loaded.Weights, numerics, config.Vocabulary, new BatchLimits(64, 64, 3, 8, 0));
+        int[] ids = [.. Enumerable.Range(0, 90).Select(i => i * 37 % 1003)], other = [.. Enumerable.Range(0, 90).Select(i => (i * 91 + 5) % 1003)];
+
+        float[] Last(params int[] cuts)
+        {
+            for (int s = 0; s < 3; s++) runner.Cache.Truncate(s, 0);
+            int at = 0;
+            foreach (int count in cuts)
+            {
+                runner.Batch.Clear();
+                for (int i = 0; i < count; i++, at++) runner.Batch.Add(ids[at], 0, at, wanted: at == ids.Length - 1);
+                runner.Run();
+            }
+            return Logits(0);
+        }
+        float[] Logits(int row)
+        {
+            var logits = new float[config.Vocabulary];
+            runner.ReadLogits(row, logits);
+            return logits;
+        }
+        float[] whole = Last(64, 26);
+        Assert.Equal(whole, Last(1, 2, 3, 5, 7, 11, 13, 17, 19, 12));
+        Assert.Equal(whole, Last([.. Enumerable.Repeat(1, 90)]));
+        Assert.Equal(whole, Last(45, 45));
+
+        // Beside two other sequences, whose blocks lie between.
+        for (int s = 0; s < 3; s++) runner.Cache.Truncate(s, 0);
+        for (int at = 0; at < 90; at += 15)
+        {
+            runner.Batch.Clear();
+            for (int i = 0; i < 15; i++) runner.Batch.Add(other[at + i], 2, at + i, wanted: true);
+            for (int i = 0; i < 15; i++) runner.Batch.Add(ids[at + i], 1, at + i, wanted: true);
+            for (int i = 0; i < 7; i++) runner.Batch.Add(other[i], 0, at + i, wanted: false);
+            runner.Run();
+        }
+        Assert.Equal(whole, Logits(29));
+    }
+
+    [Fact]
+    public void The_cache_takes_and_gives_back_blocks()
+    {
+        using var device = DeviceCatalog.Open("host");
+        using var cache = new KvCache(device, DType.F16, layers: 1, kvHeads: 1, headDim: 32, sequences: 2, blocksPerSequence: 3);
+        int[] first = [.. Enumerable.Range(0, 48).Select(i => cache.Slot(0, i))], second = [.. Enumerable.Range(0, 20).Select(i => cache.Slot(1, i))];
+        Assert.Equal(68, first.Concat(second).Distinct().Count());
+        Assert.Equal(first[0] + 5, first[5]); // a block is contiguous
+        Assert.Contains("context of 48 tokens is full", Assert.Throws<TesseraException>(() => cache.Slot(0, 48)).Message);
+        cache.Truncate(0, 17);
+        Assert.Equal(first[..32], Enumerable.Range(0, 32).Select(i => cache.Slot(0, i)));
+        cache.Truncate(0, 0);
+        cache.Truncate(1, 0);
+        Assert.Equal(96, Enumerable.Range(0, 48).Select(i => cache.Slot(1, i)).Concat(Enumerable.Range(0, 48).Select(i => cache.Slot(0, i))).Distinct().Count());
+    }
+
+    [Fact]
+    public void YaRN_stretches_as_the_golden_says()
+    {
+        using var model = new GoldenModel("tiny-yarn");
+        var golden = model.Json.GetProperty("yarn");
+        var config = model.File.Index.Config;
+        var rope = new Rope(config.Rope, config.HeadDim, config.Context);
+        double[] expected = [.. golden.GetProperty("inv_freq").EnumerateArray().Select(f => f.GetDouble())];
+        Assert.Equal(expected.Length, rope.InverseFrequencies.Length);
+        for (int i = 0; i < expected.Length; i++) Assert.Equal(1, rope.InverseFrequencies[i] / expected[i], 2e-6);
+        Assert.Equal(golden.GetProperty("attention_factor").GetDouble(), rope.AttentionFactor, 1e-6);
+    }
+}
