@@ -18,11 +18,15 @@ static unsafe partial class Panel
         var sum = Vector512<float>.Zero;
         for (int tile = 0; tile < tiles; tile++, values += TileBytes, scales += 2 * Tile.Rows, x += Tile.K)
         {
-            var dot = AvxVnni.IsSupported ? DotVnni(values, x, xSums[tile]) : Avx2.IsSupported ? DotAvx2(values, x) : Dp.IsSupported ? DotArm(values, x) : Dot(values, x);
-            sum = Vector512.FusedMultiplyAdd(Vector512.ConvertToSingle(dot), Lanes.Halves(scales) * Vector512.Create(xScales[tile]), sum);
+            sum = Vector512.FusedMultiplyAdd(Vector512.ConvertToSingle(TileDot(values, x, xSums[tile])), Lanes.Halves(scales) * Vector512.Create(xScales[tile]), sum);
         }
         sum.Store(sums);
     }
+
+    /// <summary>The products of the 16 rows of a tile with 32 values, whose sum is <paramref name="xSum"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static Vector512<int> TileDot(byte* values, byte* x, int xSum) =>
+        AvxVnni.IsSupported ? DotVnni(values, x, xSum) : Avx2.IsSupported ? DotAvx2(values, x) : Dp.IsSupported ? DotArm(values, x) : Dot(values, x);
 
     /// <summary>VPDPBUSD wants u8 by s8: the sign bit of the weights is flipped, which adds 128 · Σ q, known beforehand.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -42,6 +42,7 @@ public class GoldenTests
                 }
             });
         }
+        TestContext.Current.SendDiagnosticMessage($"{name} exact on {device}: NMSE {error / power:E2}");
         Assert.True(error <= 1e-6 * power, $"NMSE {error / power:E2}");
         void Add(double expected, double actual)
         {
@@ -130,6 +131,7 @@ public class GoldenTests
                 }
             });
         }
+        TestContext.Current.SendDiagnosticMessage($"q8 fast: {same} of {all} best tokens agree");
         Assert.True(same >= 0.985 * all, $"{same} of {all} best tokens agree");
     }
 }
