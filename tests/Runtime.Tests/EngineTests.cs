@@ -59,6 +59,26 @@ public class EngineTests(TrainedModel model) : IClassFixture<TrainedModel>
     }
 
     [Fact]
+    public void A_kept_prefix_computes_what_a_fresh_engine_would()
+    {
+        int[] prompt = [5, 6, 7, 8], answer = new int[10];
+        var generation = model.Q8.Start(prompt, SamplingOptions.Greedy);
+        for (int i = 0; i < answer.Length; i++) answer[i] = generation.Next() ?? -1;
+        // The same again; the answer continued, whose last token was drawn but not computed; a part of it; another end.
+        foreach (int[] next in new[] { prompt, [.. prompt, .. answer, 9], [.. prompt, .. answer], [.. prompt, .. answer[..4]], [.. prompt, answer[0], 77] })
+        {
+            using var fresh = Engine.Load(model.Q8Path, new EngineOptions { Device = "host" });
+            uint Hash(Engine engine)
+            {
+                var one = engine.Start(next, SamplingOptions.Greedy, 1);
+                one.Next();
+                return one.Report().LogitsHash;
+            }
+            Assert.Equal(Hash(fresh), Hash(model.Q8));
+        }
+    }
+
+    [Fact]
     public async Task Cancelling_ends_an_answer_and_not_the_engine()
     {
         using var stop = new CancellationTokenSource();

@@ -114,6 +114,13 @@ public class TokenizerTests
     }
 
     [Fact]
+    public void The_longest_added_token_wins()
+    {
+        var tokenizer = new Tokenizer([], [], [new(256, "<a>", true), new(257, "<a>b", true), new(258, "a>b<", true)]);
+        Assert.Equal([257, 256, .. tokenizer.Encode("c", false)], tokenizer.Encode("<a>b<a>c", added: true));
+    }
+
+    [Fact]
     public void A_stream_holds_back_unfinished_characters()
     {
         var tokenizer = All["qwen3"].Value;
