@@ -14,7 +14,7 @@ static class DevicesReport
         {
             Console.WriteLine($"{entry.Name,-12} {entry.Kind.ToString().ToLowerInvariant(),-10} {entry.Description}");
             if (entry.PassedOver is { } reason) Console.WriteLine($"{"",-12} passed over: {reason}");
-            else Console.WriteLine($"{"",-12} usable: {Measured(entry.Name)}");
+            if (entry.PassedOver is null || entry.Name.Contains(':')) Console.WriteLine($"{"",-12} {(entry.PassedOver is null ? "usable" : "measured")}: {Measured(entry.Name)}");
         }
         return 0;
     }

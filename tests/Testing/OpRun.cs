@@ -52,6 +52,7 @@ public sealed class OpRun : IDisposable
         foreach (var (at, operand, onDevice) in memory)
             if (onDevice && operand.Output)
                 Assert.All(Read(device, Tensor.Packed(at, operand.Bytes.Length, DType.Q8, 1, Operand.GuardBytes)), b => Assert.Equal(Operand.Guard, b));
+        Assert.Empty(Runtime.Devices.Vulkan.VulkanDevice.Complaints); // of validation layers, where they are on
         var expected = Decode(ReadReference(output), output);
         var actual = Decode(Read(output), output);
         double error = 0, power = 0;
