@@ -82,7 +82,7 @@ sealed class Evaluator
 
     Flow Loop(For loop)
     {
-        var items = Items(Value(loop.Over), loop.Line);
+        var items = Values.Items(Value(loop.Over), loop.Line);
         var scope = new Dict();
         scopes.Add(scope);
         if (loop.Where is not null)
@@ -227,15 +227,6 @@ sealed class Evaluator
             if (scopes[i].TryGetValue(name, out var value)) return value;
         return Undefined.Value;
     }
-
-    static List<object?> Items(object? value, int line) => value switch
-    {
-        List<object?> list => list,
-        Dict dict => [.. dict.Keys.Select(k => (object?)Text.Message(k))],
-        Text text => [.. Enumerable.Range(0, text.Value.Length).Select(i => (object?)text.Slice(i, 1))],
-        Undefined => [],
-        _ => throw Wrong(line, $"{Values.Name(value)} cannot be looped over"),
-    };
 
     void Step(int line, int work = 1)
     {

@@ -47,7 +47,7 @@ static class Filters
             case "trim" or "upper" or "lower" or "capitalize" or "title": return Methods.Call(Values.Written(of), name == "trim" ? "strip" : name, args, line);
             case "replace": return Methods.Call(Values.Written(of), "replace", args, line);
             case "indent": return Indent(Values.Written(of), Argument(0, "width", 4L), Values.Truth(Argument(1, "first", false)));
-            default: return OfList(name, List(of, line), args, named, line);
+            default: return OfList(name, Values.Items(of, line), args, named, line);
         }
     }
 
@@ -107,7 +107,7 @@ static class Filters
     public static Text Join(object? of, Text glue, int line)
     {
         var parts = new List<Text>();
-        foreach (var item in List(of, line))
+        foreach (var item in Values.Items(of, line))
         {
             if (parts.Count > 0) parts.Add(glue);
             parts.Add(Values.Written(item));
@@ -121,15 +121,6 @@ static class Filters
         var lines = Methods.Replace(text, "\n", Text.Template("\n") + blanks, 0);
         return first ? blanks + lines : lines;
     }
-
-    static List<object?> List(object? of, int line) => of switch
-    {
-        List<object?> list => list,
-        Dict dict => [.. dict.Keys.Select(k => (object?)Text.Message(k))],
-        Text text => [.. Enumerable.Range(0, text.Value.Length).Select(i => (object?)text.Slice(i, 1))],
-        Undefined => [],
-        _ => throw Wrong(line, $"{Values.Name(of)} is no list"),
-    };
 
     static string Name(object? value, int line) => value is Text text ? text.Value : throw Wrong(line, $"expected a name, found {Values.Name(value)}");
 

@@ -98,6 +98,16 @@ static class Values
         _ => throw new TesseraException($"chat template, line {line}: {Name(a)} and {Name(b)} have no order"),
     };
 
+    /// <summary>What a loop or a filter of lists goes over: items, keys, characters.</summary>
+    public static List<object?> Items(object? value, int line) => value switch
+    {
+        List<object?> list => list,
+        Dict dict => [.. dict.Keys.Select(k => (object?)Text.Message(k))],
+        Text text => [.. Enumerable.Range(0, text.Value.Length).Select(i => (object?)text.Slice(i, 1))],
+        Undefined => [],
+        _ => throw new TesseraException($"chat template, line {line}: {Name(value)} is no list"),
+    };
+
     public static string Name(object? value) => value switch
     {
         null => "none",
