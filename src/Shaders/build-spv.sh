@@ -16,11 +16,11 @@ export LC_ALL=C
 for source in */*.comp; do
     name=$(basename "$source" .comp)
     grep -oP '^// variant: \K.*' "$source" | while read -r variant defines; do
-        glslc -O --target-env=vulkan1.2 -I Layout $defines -o "$out/$name.$variant.spv" "$source"
+        glslc -O --target-env=vulkan1.2 -I Layout -I MatMul $defines -o "$out/$name.$variant.spv" "$source"
     done
 done
 # The quick tests compare these hashes, so that a stale module is noticed without glslc.
-{ for f in */*.comp Layout/*.glsl; do sha256sum "$f"; done; (cd "$out" && sha256sum *.spv); } > "$out/manifest.txt"
+{ for f in */*.comp */*.glsl; do sha256sum "$f"; done; (cd "$out" && sha256sum *.spv); } > "$out/manifest.txt"
 if [ "$out" != spv ]; then
     diff -r spv "$out" || { echo "spv/ is stale: run src/Shaders/build-spv.sh" >&2; exit 1; }
     echo "spv/ equals what glslc makes"

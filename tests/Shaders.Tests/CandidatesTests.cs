@@ -23,7 +23,9 @@ public class CandidatesTests
         foreach (ref float v in System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(logits.Bytes.AsSpan())) v = MathF.Round(v * 4) / 4;
         int[] mask = [.. Enumerable.Range(0, rows * words).Select(_ => random.Next() | random.Next())];
         const int Most = 5;
-        int[] edits = [.. Enumerable.Range(0, rows * Most).SelectMany(_ => new[] { random.Next(vocabulary), BitConverter.SingleToInt32Bits(1.5f), BitConverter.SingleToInt32Bits(1.25f) })];
+        int[] ids = [.. Enumerable.Range(0, Math.Max(vocabulary, rows * Most))]; // distinct; some are outside
+        random.Shuffle(ids);
+        int[] edits = [.. Enumerable.Range(0, rows * Most).SelectMany(i => new[] { ids[i], BitConverter.SingleToInt32Bits(1.5f), BitConverter.SingleToInt32Bits(1.25f) })];
         Operand io = Operand.InOut(logits), maskBits = Operand.Packed<int>(DType.I32, rows, words, mask), list = Operand.Packed<int>(DType.I32, rows, 3 * Most, edits), counts = Operand.Ints([.. Enumerable.Range(0, rows).Select(r => r + 2)]);
         int[] poison = [.. Enumerable.Repeat(-1, rows * 2 * CandidatesOp.Kept)];
         Operand best = Operand.Packed<int>(DType.I32, rows, 2 * CandidatesOp.Kept, poison, output: true), stats = Operand.Packed<int>(DType.F32, rows, 2, poison.AsSpan(0, rows * 2), output: true);

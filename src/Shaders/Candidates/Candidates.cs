@@ -4,7 +4,7 @@ namespace Tessera.Shaders;
 /// <remarks>
 /// logits: F32 (rows, vocabulary) rows; edited in place. Ids from <c>Real</c> on are set to −∞, then those whose bit in mask is 0, then each edit:
 /// l = (l &gt; 0 ? l / Divide : l · Divide) − Subtract (repetition and presence penalty).
-/// mask: I32 (rows, ceil(vocabulary / 32)) packed, bit id % 32 of word id / 32, or none. edits: I32 (rows, 3 · most) packed: id, Subtract and Divide as F32 bits. editCounts: I32 (1, rows) packed, or none.
+/// mask: I32 (rows, ceil(vocabulary / 32)) packed, bit id % 32 of word id / 32, or none. edits: I32 (rows, 3 · most) packed, no id twice in a row: id, Subtract and Divide as F32 bits. editCounts: I32 (1, rows) packed, or none.
 /// best: I32 (rows, 128) packed: 64 pairs of id and logit (F32 bits), largest first, ties by lower id; id −1 where there are fewer. stats: F32 (rows, 2) packed: maximum and log-sum-exp.
 /// </remarks>
 public static partial class CandidatesOp
@@ -24,6 +24,7 @@ public static partial class CandidatesOp
         Units = call => call.Args<Args>().Rows,
         Reference = Reference,
         Host = Host,
+        Vulkan = Vulkan,
     };
 
     extension(IRecorder gpu)

@@ -16,6 +16,7 @@ public static partial class EmbedOp
         Units = call => call.Args<Args>().Tokens,
         Reference = Reference,
         Host = Reference, // it only decodes one row of the table per token
+        Vulkan = Vulkan,
     };
 
     extension(IRecorder gpu)

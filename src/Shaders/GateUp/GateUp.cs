@@ -19,6 +19,7 @@ public static partial class GateUpOp
         Units = call => Tile.Tiles(call.Args<Args>().Ffn), // 32 outputs: a group of A8
         Reference = Reference,
         Host = Host,
+        Vulkan = Vulkan,
     };
 
     /// <summary>Rows of the joined matrix.</summary>

@@ -16,6 +16,7 @@ public static partial class GatherOp
         Units = call => call.Args<Args>().Wanted,
         Reference = Reference,
         Host = Reference, // a copy of whole rows
+        Vulkan = Vulkan,
     };
 
     extension(IRecorder gpu)

@@ -21,6 +21,7 @@ public static partial class QkRopeOp
         Units = call => call.Args<Args>().Tokens * (call.Args<Args>().Heads + 2 * call.Args<Args>().KvHeads),
         Reference = Reference,
         Host = Host,
+        Vulkan = Vulkan,
     };
 
     extension(IRecorder gpu)

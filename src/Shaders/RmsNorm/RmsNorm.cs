@@ -16,6 +16,7 @@ public static partial class RmsNormOp
         Units = call => call.Args<Args>().Tokens,
         Reference = Reference,
         Host = Host,
+        Vulkan = Vulkan,
     };
 
     extension(IRecorder gpu)

@@ -1,0 +1,6 @@
+namespace Tessera.Shaders;
+
+public static partial class CandidatesOp
+{
+    static Variant[] Vulkan => [new("Candidates.f32", (_, _) => true, call => new Groups(call.Args<Args>().Rows))];
+}

@@ -1,0 +1,60 @@
+// The product of a panel of 16 rows with up to TOKENS tokens. 32 lanes read 512 consecutive bytes, 8 words of 16 rows: a lane sums 4 rows of one word.
+// Wants TOKENS, WORD_K, and Q8, A8, DOT, F16 as they apply.
+const int LANES = 32;
+const int WORDS = TILE_K / WORD_K;
+const int TILE_BYTES = TILE_ROWS * WORDS * WORD_BYTES;
+
+#ifdef A8
+int xStride(int inner) { return a8Stride(inner); }
+#else
+int xStride(int inner) { return pad(inner) * 4; }
+#endif
+
+vec4 sums[TOKENS]; // of rows lane % 4 * 4 to + 3, words lane / 4, tiles first, first + step, ...
+
+void product(uint64_t w, int outer, int inner, int panel, uint64_t x, int some, int lane, int first, int step) {
+    int row = lane % 4 * 4, word = lane / 4, allTiles = tiles(inner), stride = xStride(inner);
+    uint64_t values = w + uint64_t(panel) * allTiles * TILE_BYTES;
+    uint64_t scales = w + uint64_t((outer + TILE_ROWS - 1) / TILE_ROWS) * allTiles * TILE_BYTES + uint64_t(panel) * allTiles * TILE_ROWS * 2;
+    for (int t = 0; t < TOKENS; t++) sums[t] = vec4(0);
+    for (int tile = first; tile < allTiles; tile += step) {
+#ifdef Q8
+        uvec2 s = Pairs(scales + (tile * TILE_ROWS + row) * 2).at[0];
+        vec4 scale = vec4(unpackHalf2x16(s.x), unpackHalf2x16(s.y));
+#endif
+        for (int part = 0; part < WORDS / 8; part++) {
+            uvec4 w = Quads(values + uint64_t(tile) * TILE_BYTES + part * 512 + lane * 16).at[0];
+            for (int t = 0; t < some; t++) {
+                uint64_t record = x + t * stride;
+#ifdef A8
+                uint q = Words(record + tile * TILE_K + word * 4).at[0];
+                float xScale = Floats(record + allTiles * TILE_K + tile * 4).at[0];
+#ifdef DOT
+                ivec4 dots = ivec4(dotPacked4x8EXT(int(w.x), int(q)), dotPacked4x8EXT(int(w.y), int(q)), dotPacked4x8EXT(int(w.z), int(q)), dotPacked4x8EXT(int(w.w), int(q)));
+#else
+                ivec4 b = signedBytes(q);
+                ivec4 w0 = signedBytes(w.x) * b, w1 = signedBytes(w.y) * b, w2 = signedBytes(w.z) * b, w3 = signedBytes(w.w) * b;
+                ivec4 dots = ivec4(w0.x + w0.y + w0.z + w0.w, w1.x + w1.y + w1.z + w1.w, w2.x + w2.y + w2.z + w2.w, w3.x + w3.y + w3.z + w3.w);
+#endif
+                sums[t] = fma(vec4(dots), scale * xScale, sums[t]);
+#else
+                Floats f = Floats(record + (tile * TILE_K + (part * 8 + word) * WORD_K) * 4);
+#if WORD_K == 4
+                vec4 v = vec4(f.at[0], f.at[1], f.at[2], f.at[3]);
+                sums[t] = fma(vec4(dot(vec4(signedBytes(w.x)), v), dot(vec4(signedBytes(w.y)), v), dot(vec4(signedBytes(w.z)), v), dot(vec4(signedBytes(w.w)), v)), scale, sums[t]);
+#elif WORD_K == 2
+#ifdef F16
+                vec2 w0 = unpackHalf2x16(w.x), w1 = unpackHalf2x16(w.y), w2 = unpackHalf2x16(w.z), w3 = unpackHalf2x16(w.w);
+                vec4 low = vec4(w0.x, w1.x, w2.x, w3.x), high = vec4(w0.y, w1.y, w2.y, w3.y);
+#else
+                vec4 low = uintBitsToFloat(w << 16), high = uintBitsToFloat(w & 0xffff0000u);
+#endif
+                sums[t] = fma(low, vec4(f.at[0]), fma(high, vec4(f.at[1]), sums[t]));
+#else
+                sums[t] = fma(uintBitsToFloat(w), vec4(f.at[0]), sums[t]);
+#endif
+#endif
+            }
+        }
+    }
+}
