@@ -1,5 +1,4 @@
 using Tessera.Runtime.Devices;
-using Tessera.Runtime.Devices.Host;
 using Tessera.Runtime.Devices.Ilgpu;
 using Tessera.Runtime.Devices.Vulkan;
 using Xunit;
@@ -28,29 +27,24 @@ public static class TestDevices
     /// <summary>Devices that have all ops.</summary>
     public static TheoryData<string> Complete => ["host", "lavapipe", .. Hardware.Where(d => d.StartsWith("vulkan", StringComparison.Ordinal))];
 
-    /// <summary>Opens a device, or skips the test with the reason; in the full set a missing lavapipe fails.</summary>
-    public static IDevice Open(string name)
+    /// <summary>Devices that run whole models: those with all ops, and the definition.</summary>
+    public static IEnumerable<string> ForModels => Complete.Select(d => d.Data);
+
+    /// <summary>Opens a device, or skips the test with the reason; in the full set a missing lavapipe fails. The host gets three threads, whatever the machine has.</summary>
+    public static IDevice Open(string name) => DeviceCatalog.Open(Named(name), threads: 3);
+
+    /// <summary>The catalogue's name of a device; lavapipe is wherever it was found.</summary>
+    public static string Named(string name)
     {
-        switch (name)
-        {
-            case "host": return new HostDevice(threads: 3);
-            case "lavapipe":
-                var lavapipe = Array.Find(found, d => d.Kind == DeviceKind.Software && d.Name.StartsWith("vulkan", StringComparison.Ordinal));
-                if (lavapipe is not null) return Backend("vulkan").Open(Index(lavapipe.Name));
-                const string Missing = "software Vulkan is missing: run tests/install.sh vulkan";
-                if (All) Assert.Fail(Missing);
-                Assert.Skip(Missing);
-                break;
-        }
-        return Backend(name.Split(':')[0]).Open(Index(name));
+        DeviceCatalog.Register(VulkanDevice.Backend);
+        DeviceCatalog.Register(IlgpuDevice.Cuda);
+        DeviceCatalog.Register(IlgpuDevice.OpenCl);
+        if (name != "lavapipe") return name;
+        var lavapipe = Array.Find(found, d => d.Kind == DeviceKind.Software && d.Name.StartsWith("vulkan", StringComparison.Ordinal));
+        if (lavapipe is not null) return lavapipe.Name;
+        const string Missing = "software Vulkan is missing: run tests/install.sh vulkan";
+        if (All) Assert.Fail(Missing);
+        Assert.Skip(Missing);
+        return name;
     }
-
-    static DeviceCatalog.Backend Backend(string prefix) => prefix switch
-    {
-        "vulkan" => VulkanDevice.Backend,
-        "cuda" => IlgpuDevice.Cuda,
-        _ => IlgpuDevice.OpenCl,
-    };
-
-    static int Index(string name) => int.Parse(name.Split(':')[1], System.Globalization.CultureInfo.InvariantCulture);
 }

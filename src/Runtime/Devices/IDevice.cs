@@ -14,9 +14,9 @@ public interface IDevice : IDisposable
     /// <summary>Bytes that can still be allocated.</summary>
     long FreeBytes { get; }
 
-    /// <summary>Takes zeroed memory, aligned to 256 bytes.</summary>
+    /// <summary>Takes zeroed memory, aligned to 256 bytes. <paramref name="shared"/>: small memory that both sides reach without a copy, for what goes in and comes out of every step.</summary>
     /// <exception cref="TesseraException">There is not enough: says what was asked and what is free.</exception>
-    DeviceMemory Allocate(long bytes);
+    DeviceMemory Allocate(long bytes, bool shared = false);
 
     /// <summary>Makes bytes of a mapped file readable by kernels: in place on the host, uploaded elsewhere. The caller keeps the mapping alive.</summary>
     unsafe DeviceMemory Load(byte* bytes, long count);

@@ -16,21 +16,22 @@ public sealed class Activations
     public required Tensor Best { get; init; }           // (S, 128) i32
     public required Tensor Stats { get; init; }          // (S, 2) f32
 
-    /// <summary>Bytes for the largest bucket.</summary>
+    /// <summary>Bytes for the largest bucket, results apart.</summary>
     public static long Bytes(Qwen3Config c, DType matrices, Numerics numerics, int tokens, int wanted)
     {
         var sizes = new Arena(null);
-        Make(c, matrices, numerics, tokens, wanted, sizes);
+        Make(c, matrices, numerics, tokens, wanted, sizes, new Arena(null));
         return sizes.Used;
     }
 
-    /// <summary>Buffers of a bucket within <paramref name="memory"/>, which holds <see cref="Bytes"/> of the largest.</summary>
-    public static Activations In(DeviceMemory memory, Qwen3Config c, DType matrices, Numerics numerics, int tokens, int wanted) =>
-        Make(c, matrices, numerics, tokens, wanted, new Arena(memory));
+    /// <summary>Buffers of a bucket within <paramref name="memory"/>, which holds <see cref="Bytes"/> of the largest; what the host reads after every step lies in <paramref name="results"/>.</summary>
+    internal static Activations In(DeviceMemory memory, Arena results, Qwen3Config c, DType matrices, Numerics numerics, int tokens, int wanted) =>
+        Make(c, matrices, numerics, tokens, wanted, new Arena(memory), results);
 
-    static Activations Make(Qwen3Config c, DType matrices, Numerics numerics, int tokens, int wanted, Arena at)
+    static Activations Make(Qwen3Config c, DType matrices, Numerics numerics, int tokens, int wanted, Arena at, Arena results)
     {
         var reduced = numerics.ActivationFor(matrices);
+        var (best, stats) = ResultsIn(results, wanted);
         return new Activations
         {
             X = at.Rows(DType.F32, tokens, c.Hidden),
@@ -41,10 +42,13 @@ public sealed class Activations
             Last = at.Rows(DType.F32, wanted, c.Hidden),
             LastNormed = at.Rows(reduced, wanted, c.Hidden),
             Logits = at.Rows(DType.F32, wanted, c.Vocabulary),
-            Best = at.Packed(DType.I32, wanted, 2 * CandidatesOp.Kept),
-            Stats = at.Packed(DType.F32, wanted, 2),
+            Best = best,
+            Stats = stats,
         };
     }
+
+    /// <summary>The results of a step, of so many wanted rows.</summary>
+    internal static (Tensor Best, Tensor Stats) ResultsIn(Arena at, int wanted) => (at.Packed(DType.I32, wanted, 2 * CandidatesOp.Kept), at.Packed(DType.F32, wanted, 2));
 }
 
 /// <summary>Hands out tensors one behind the other in a region of memory; without memory it only adds up the sizes.</summary>

@@ -14,7 +14,7 @@ public sealed class Runner : IDisposable
     readonly Numerics numerics;
     readonly Rope rope;
     readonly float[] angles;                                 // (T, d)
-    readonly DeviceMemory activations, inputs;
+    readonly DeviceMemory activations, shared;
     readonly Dictionary<(int, int), Step> steps = [];
 
     public Runner(IDevice device, Qwen3Config config, Qwen3Weights weights, Numerics numerics, int realIds, BatchLimits limits)
@@ -24,7 +24,7 @@ public sealed class Runner : IDisposable
         angles = new float[limits.Tokens * config.HeadDim];
         Cache = new KvCache(device, numerics.Cache(), config.Layers, config.KvHeads, config.HeadDim, limits.Sequences, limits.BlocksPerSequence);
         activations = device.Allocate(Activations.Bytes(config, weights.Type, numerics, limits.Tokens, limits.Wanted));
-        inputs = device.Allocate(InputBytes(config, limits));
+        shared = device.Allocate(SharedBytes(config, limits), shared: true);
         Batch = new Batch(limits);
     }
 
@@ -41,7 +41,7 @@ public sealed class Runner : IDisposable
     /// <summary>What a runner of these limits allocates on its device, weights apart.</summary>
     public static long Bytes(Qwen3Config c, DType matrices, Numerics numerics, BatchLimits limits) =>
         KvCache.BytesPerToken(numerics.Cache(), c.Layers, c.KvHeads, c.HeadDim) * limits.Sequences * limits.BlocksPerSequence * KvBlock.Tokens
-        + Activations.Bytes(c, matrices, numerics, limits.Tokens, limits.Wanted) + InputBytes(c, limits);
+        + Activations.Bytes(c, matrices, numerics, limits.Tokens, limits.Wanted) + SharedBytes(c, limits);
 
     /// <summary>Computes the batch. Returns when it is submitted; reading the results waits.</summary>
     public void Run()
@@ -89,7 +89,7 @@ public sealed class Runner : IDisposable
         foreach (var step in steps.Values) step.Segment.Dispose();
         Cache.Dispose();
         activations.Dispose();
-        inputs.Dispose();
+        shared.Dispose();
     }
 
     Activations Results { get; set; } = null!;
@@ -105,8 +105,9 @@ public sealed class Runner : IDisposable
     // A method of its own: its closure must not be made on every step.
     Step Record(int tokens, int wanted)
     {
-        var buffers = Activations.In(activations, config, weights.Type, numerics, tokens, wanted);
-        var to = StepInputs.In(new Arena(inputs), Limits, config.HeadDim, RealIds, tokens, wanted);
+        var at = new Arena(shared);
+        var to = StepInputs.In(at, Limits, config.HeadDim, RealIds, tokens, wanted);
+        var buffers = Activations.In(activations, at, config, weights.Type, numerics, tokens, wanted);
         return new Step(to, buffers, device.Record(gpu => Qwen3.Forward(gpu, config, weights, Cache, to, buffers)));
     }
 
@@ -115,10 +116,12 @@ public sealed class Runner : IDisposable
 
     static Tensor Row(in Tensor rows, int row, int bytes) => rows with { Offset = rows.Offset + (long)row * bytes, Bytes = bytes };
 
-    static long InputBytes(Qwen3Config c, BatchLimits limits)
+    /// <summary>Bytes of the inputs and results of a step.</summary>
+    static long SharedBytes(Qwen3Config c, BatchLimits limits)
     {
         var sizes = new Arena(null);
         StepInputs.In(sizes, limits, c.HeadDim, c.Vocabulary, limits.Tokens, limits.Wanted);
+        Activations.ResultsIn(sizes, limits.Wanted);
         return sizes.Used;
     }
 

@@ -10,13 +10,19 @@ namespace Tessera.Runtime.Tests.Models;
 /// <summary>An answer does not depend on who shares the batch, how a prompt is cut, or where blocks lie.</summary>
 public class BatchTests
 {
-    public static TheoryData<DType?, Numerics> Kinds => new() { { null, Numerics.Exact }, { null, Numerics.Fast }, { DType.Q8, Numerics.Fast }, { DType.Q8, Numerics.Exact }, { DType.F16, Numerics.Exact } };
+    public static TheoryData<string, DType?, Numerics> Kinds()
+    {
+        var cases = new TheoryData<string, DType?, Numerics>();
+        foreach (string device in TestDevices.ForModels)
+            foreach (var (type, numerics) in new (DType?, Numerics)[] { (null, Numerics.Exact), (null, Numerics.Fast), (DType.Q8, Numerics.Fast), (DType.Q8, Numerics.Exact), (DType.F16, Numerics.Exact) }) cases.Add(device, type, numerics);
+        return cases;
+    }
 
     [Theory, MemberData(nameof(Kinds))]
-    public void Logits_are_the_same_bits_however_the_tokens_come(DType? type, Numerics numerics)
+    public void Logits_are_the_same_bits_however_the_tokens_come(string name, DType? type, Numerics numerics)
     {
         using var model = new GoldenModel("tiny-tied-d64-v1003", type);
-        using var device = DeviceCatalog.Open("host");
+        using var device = TestDevices.Open(name);
         using var loaded = LoadedModel.From(model.File, device);
         var config = model.File.Index.Config;
         using var runner = new Runner(device, config, loaded.Weights, numerics, config.Vocabulary, new BatchLimits(64, 64, 3, 8, 0));

@@ -12,7 +12,8 @@ public class GoldenTests
     public static TheoryData<string, string> DevicesAndModels()
     {
         var data = new TheoryData<string, string>();
-        foreach (string model in GoldenModel.Dense) data.Add("host", model);
+        foreach (string device in TestDevices.ForModels)
+            foreach (string model in GoldenModel.Dense) data.Add(device, model);
         data.Add("reference", "tiny-bias");
         return data;
     }
@@ -21,7 +22,7 @@ public class GoldenTests
     public void Exact_logits_of_all_positions(string device, string name)
     {
         using var model = new GoldenModel(name);
-        using var on = DeviceCatalog.Open(device);
+        using var on = TestDevices.Open(device);
         using var runner = model.Runner(on, Numerics.Exact, out var loaded);
         using var _ = loaded;
         var logits = new float[model.File.Index.Config.Vocabulary];
@@ -57,7 +58,7 @@ public class GoldenTests
     public void Exact_hidden_states_of_all_layers(string device, string name)
     {
         using var model = new GoldenModel(name);
-        using var on = DeviceCatalog.Open(device);
+        using var on = TestDevices.Open(device);
         var config = model.File.Index.Config;
         for (int layers = 0; layers <= config.Layers; layers++)
         {
@@ -83,7 +84,7 @@ public class GoldenTests
     public void Exact_greedy_continuations(string device, string name)
     {
         using var model = new GoldenModel(name);
-        using var engine = Engine.Load(model.FilePath, new EngineOptions { Device = device, Numerics = Numerics.Exact });
+        using var engine = Engine.Load(model.FilePath, new EngineOptions { Device = TestDevices.Named(device), Numerics = Numerics.Exact });
         foreach (var one in model.Json.GetProperty("greedy").EnumerateArray())
         {
             int[] prompt = [.. one.GetProperty("prompt").EnumerateArray().Select(i => i.GetInt32())], expected = [.. one.GetProperty("tokens").EnumerateArray().Select(i => i.GetInt32())];
@@ -110,11 +111,13 @@ public class GoldenTests
         return [.. ids[prompt.Length..]];
     }
 
-    [Fact]
-    public void Q8_fast_agrees_with_the_goldens_best_token()
+    public static TheoryData<string> Devices => [.. TestDevices.ForModels];
+
+    [Theory, MemberData(nameof(Devices))]
+    public void Q8_fast_agrees_with_the_goldens_best_token(string device)
     {
         using var model = new GoldenModel("numbers-dense", DType.Q8);
-        using var on = DeviceCatalog.Open("host");
+        using var on = TestDevices.Open(device);
         using var runner = model.Runner(on, Numerics.Fast, out var loaded);
         using var _ = loaded;
         int same = 0, all = 0;
@@ -131,7 +134,7 @@ public class GoldenTests
                 }
             });
         }
-        TestContext.Current.SendDiagnosticMessage($"q8 fast: {same} of {all} best tokens agree");
+        TestContext.Current.SendDiagnosticMessage($"q8 fast on {device}: {same} of {all} best tokens agree");
         Assert.True(same >= 0.985 * all, $"{same} of {all} best tokens agree");
     }
 }

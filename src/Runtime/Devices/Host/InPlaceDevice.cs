@@ -11,7 +11,7 @@ public abstract unsafe class InPlaceDevice : IDevice
 
     public long FreeBytes => HostProcessor.FreeBytes;
 
-    public DeviceMemory Allocate(long bytes) => HostMemory.Allocate(bytes, FreeBytes);
+    public DeviceMemory Allocate(long bytes, bool shared = false) => HostMemory.Allocate(bytes, FreeBytes);
 
     public DeviceMemory Load(byte* bytes, long count) => HostMemory.Over(bytes, count);
 

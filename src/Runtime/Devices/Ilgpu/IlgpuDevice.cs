@@ -86,7 +86,7 @@ public sealed unsafe class IlgpuDevice : IDevice
         }
     }
 
-    public DeviceMemory Allocate(long bytes)
+    public DeviceMemory Allocate(long bytes, bool shared = false)
     {
         if (bytes > FreeBytes) throw Lacking(bytes);
         try

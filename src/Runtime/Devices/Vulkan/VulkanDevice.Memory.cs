@@ -33,11 +33,11 @@ public sealed unsafe partial class VulkanDevice
         }
     }
 
-    public DeviceMemory Allocate(long bytes)
+    public DeviceMemory Allocate(long bytes, bool shared = false)
     {
         long free = FreeBytes;
         if (bytes > free) throw new TesseraException($"{Name}: {bytes >> 20} MiB were asked for, {free >> 20} MiB are free; use a shorter context or a smaller weight type");
-        var memory = new VulkanMemory(this, bytes, staging: false);
+        var memory = new VulkanMemory(this, bytes, shared ? VulkanUse.Shared : VulkanUse.Device);
         if (memory.Mapped is not null) new Span<byte>(memory.Mapped, checked((int)Math.Min(bytes, int.MaxValue))).Clear();
         if (memory.Mapped is null || bytes > int.MaxValue) Copy(c => Api.CmdFillBuffer(c, memory.Buffer, 0, Vk.WholeSize, 0));
         return memory;
@@ -63,7 +63,7 @@ public sealed unsafe partial class VulkanDevice
             bytes.CopyTo(new Span<byte>(memory.Mapped + to.Offset, bytes.Length));
             return;
         }
-        staging ??= new VulkanMemory(this, StagingBytes, staging: true);
+        staging ??= new VulkanMemory(this, StagingBytes, VulkanUse.Staging);
         for (int at = 0; at < bytes.Length; at += StagingBytes)
         {
             int piece = Math.Min(StagingBytes, bytes.Length - at);
@@ -81,7 +81,7 @@ public sealed unsafe partial class VulkanDevice
             new ReadOnlySpan<byte>(memory.Mapped + from.Offset, bytes.Length).CopyTo(bytes);
             return;
         }
-        staging ??= new VulkanMemory(this, StagingBytes, staging: true);
+        staging ??= new VulkanMemory(this, StagingBytes, VulkanUse.Staging);
         for (int at = 0; at < bytes.Length; at += StagingBytes)
         {
             int piece = Math.Min(StagingBytes, bytes.Length - at);
@@ -91,11 +91,11 @@ public sealed unsafe partial class VulkanDevice
     }
 
     /// <summary>The type of memory to take, and whether the host sees it. Device-local memory that the host sees is taken only where all of it is such (shared memory).</summary>
-    internal (uint Type, bool Visible) MemoryType(uint allowed, bool staging)
+    internal (uint Type, bool Visible) MemoryType(uint allowed, VulkanUse use)
     {
         Api.GetPhysicalDeviceMemoryProperties(Probe.Handle, out var properties);
         const MemoryPropertyFlags Seen = MemoryPropertyFlags.HostVisibleBit | MemoryPropertyFlags.HostCoherentBit, Local = MemoryPropertyFlags.DeviceLocalBit;
-        ReadOnlySpan<(MemoryPropertyFlags With, MemoryPropertyFlags Without)> wishes = staging
+        ReadOnlySpan<(MemoryPropertyFlags With, MemoryPropertyFlags Without)> wishes = use != VulkanUse.Device
             ? [(Seen | MemoryPropertyFlags.HostCachedBit, 0), (Seen, 0)]
             : [(Local, MemoryPropertyFlags.HostVisibleBit), (Local | Seen | MemoryPropertyFlags.HostCachedBit, 0), (Local | Seen, 0), (Local, 0), (0, 0)];
         foreach (var (with, without) in wishes)

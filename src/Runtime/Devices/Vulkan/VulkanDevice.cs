@@ -44,7 +44,7 @@ public sealed unsafe partial class VulkanDevice : IDevice
     /// <summary>What the validation layers complained about in this process; they are on where TESSERA_VALIDATION is 1.</summary>
     public static IReadOnlyList<string> Complaints => VulkanInstance.Complaints;
 
-    /// <summary>The catalogue's entry for this backend. Models need ops that have no Vulkan body yet, so the default passes all over.</summary>
+    /// <summary>The catalogue's entry for this backend.</summary>
     public static DeviceCatalog.Backend Backend { get; } = new("vulkan", List, Open);
 
     static IReadOnlyList<DeviceEntry> List()
@@ -54,11 +54,9 @@ public sealed unsafe partial class VulkanDevice : IDevice
         return [.. instance.PhysicalDevices().Select((handle, i) =>
         {
             var probe = new VulkanProbe(instance.Api, handle);
-            return new DeviceEntry($"vulkan:{i}", probe.Description, probe.Kind, probe.PassedOver ?? IncompleteReason);
+            return new DeviceEntry($"vulkan:{i}", probe.Description, probe.Kind, probe.PassedOver);
         })];
     }
-
-    const string IncompleteReason = "only the ops MatMul and Attention run on it yet, not whole models";
 
     static VulkanDevice Open(int index)
     {

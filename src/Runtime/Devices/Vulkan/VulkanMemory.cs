@@ -4,15 +4,19 @@ using DeviceMemory = Tessera.Shaders.DeviceMemory;
 
 namespace Tessera.Runtime.Devices.Vulkan;
 
+/// <summary>What memory is for: kernels; kernels and the host in every step; copies only.</summary>
+enum VulkanUse { Device, Shared, Staging }
+
 /// <summary>A buffer with a device address and memory of its own; mapped where the host sees it.</summary>
 sealed unsafe class VulkanMemory : DeviceMemory
 {
     readonly VulkanDevice device;
     readonly Silk.NET.Vulkan.DeviceMemory memory;
 
-    public VulkanMemory(VulkanDevice device, long bytes, bool staging) : base(bytes)
+    public VulkanMemory(VulkanDevice device, long bytes, VulkanUse use) : base(bytes)
     {
         this.device = device;
+        bool staging = use == VulkanUse.Staging;
         var info = new BufferCreateInfo
         {
             SType = StructureType.BufferCreateInfo, Size = (ulong)Math.Max(256, (bytes + 255) / 256 * 256),
@@ -21,7 +25,7 @@ sealed unsafe class VulkanMemory : DeviceMemory
         device.Api.CreateBuffer(device.Handle, in info, null, out var buffer).Check();
         Buffer = buffer;
         device.Api.GetBufferMemoryRequirements(device.Handle, buffer, out var needs);
-        (uint type, bool visible) = device.MemoryType(needs.MemoryTypeBits, staging);
+        (uint type, bool visible) = device.MemoryType(needs.MemoryTypeBits, use);
         var flags = new MemoryAllocateFlagsInfo { SType = StructureType.MemoryAllocateFlagsInfo, Flags = MemoryAllocateFlags.DeviceAddressBit };
         var allocate = new MemoryAllocateInfo { SType = StructureType.MemoryAllocateInfo, AllocationSize = needs.Size, MemoryTypeIndex = type, PNext = staging ? null : &flags };
         var result = device.Api.AllocateMemory(device.Handle, in allocate, null, out memory);
