@@ -68,6 +68,11 @@ static class ModelReport
         double flops = 2.0 * Parameters(loaded.Weights);
         Console.WriteLine($"prefill {r.Prefill,5} tok  {Median(prefill),9:F1} tok/s  {Median(prefill) * flops / 1e12:F3} TFLOP/s");
         Console.WriteLine($"decode  {r.Decode,5} tok  {Median(decode),9:F1} tok/s  {1000 * r.Streams / Median(decode):F2} ms/step  {bytes / 1e9:F1} GB/s ({100 * bytes / bandwidth:F0} % of {bandwidth / 1e9:F1} measured)  {allocated.Max()} bytes allocated");
+        DecodeSteps(runner, random, r.Streams, r.Depth, 1);
+        StageTable.Print("decode step", runner, config.Layers);
+        runner.Cache.Truncate(0, r.Depth);
+        Fill(runner, random, 0, r.Depth, Math.Min(r.Prefill, Chunk));
+        StageTable.Print("prefill step", runner, config.Layers);
         return 0;
     }
 

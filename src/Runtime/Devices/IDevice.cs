@@ -34,6 +34,9 @@ public interface IDevice : IDisposable
 
     void Wait();
 
+    /// <summary>Runs a segment once and returns the seconds that each of its calls took.</summary>
+    double[] Profile(Segment segment);
+
     /// <summary>Bytes per second that kernels can read at most, measured here and now; the roofline of decoding.</summary>
     double MeasureBandwidth();
 }

@@ -16,6 +16,7 @@ public sealed class Runner : IDisposable
     readonly float[] angles;                                 // (T, d)
     readonly DeviceMemory activations, shared;
     readonly Dictionary<(int, int), Step> steps = [];
+    Step? last;
 
     public Runner(IDevice device, Qwen3Config config, Qwen3Weights weights, Numerics numerics, int realIds, BatchLimits limits)
     {
@@ -84,6 +85,9 @@ public sealed class Runner : IDisposable
 
     public void Wait() => device.Wait();
 
+    /// <summary>Runs the last step once more, call by call: what each computed and its seconds.</summary>
+    public IReadOnlyList<(Call Call, double Seconds)> Profile() => [.. last!.Segment.Calls.Zip(device.Profile(last.Segment))];
+
     public void Dispose()
     {
         foreach (var step in steps.Values) step.Segment.Dispose();
@@ -92,13 +96,13 @@ public sealed class Runner : IDisposable
         shared.Dispose();
     }
 
-    Activations Results { get; set; } = null!;
+    Activations Results => last!.Buffers;
 
     Step StepFor(int tokens, int wanted)
     {
         var bucket = (Bucket(tokens, Limits.Tokens), Bucket(wanted, Limits.Wanted));
         if (!steps.TryGetValue(bucket, out var step)) steps.Add(bucket, step = Record(bucket.Item1, bucket.Item2));
-        Results = step.Buffers;
+        last = step;
         return step;
     }
 

@@ -1,5 +1,5 @@
 #version 460
-// y[t,n] = silu(Σ_k x[t,k] · gate[n,k]) · Σ_k x[t,k] · up[n,k]. A group makes 32 columns of up to 4 tokens: two panels of gate and two of up, 32 lanes for each.
+// y[t,n] = silu(Σ_k x[t,k] · gate[n,k]) · Σ_k x[t,k] · up[n,k]. A group makes 32 columns of up to 4 tokens: two panels of gate and two of up, 32 threads for each.
 // variant: q8.a8.a8.dot -DWORD_K=4 -DQ8 -DA8 -DY_A8 -DDOT
 // variant: q8.a8.a8 -DWORD_K=4 -DQ8 -DA8 -DY_A8
 // variant: q8.a8.f32 -DWORD_K=4 -DQ8 -DA8
@@ -19,8 +19,9 @@
 
 const int TOKENS = 4;
 const int PANELS = 4;
+const int OWN = 32;            // threads of a panel
+const int THREADS = OWN * PANELS;
 #include "panel.glsl"
-const int THREADS = LANES * PANELS;
 #include "store.glsl"
 
 layout(local_size_x = THREADS) in;
@@ -29,12 +30,12 @@ layout(push_constant) uniform Args {
     int tokens, ffn, inner;
 } a;
 
-shared float partial[TOKENS][PANELS][8][TILE_ROWS];
+shared float partial[TOKENS][PANELS][OWN / 4][TILE_ROWS];
 
 // The sum of row r of a panel, in the order of words.
 float rowSum(int t, int panel, int r) {
     float sum = 0;
-    for (int i = 0; i < 8; i++) sum += partial[t][panel][i][r];
+    for (int i = 0; i < OWN / 4; i++) sum += partial[t][panel][i][r];
     return sum;
 }
 
@@ -42,11 +43,11 @@ void main() {
     int group = int(gl_WorkGroupID.x), first = int(gl_WorkGroupID.y) * TOKENS, thread = int(gl_LocalInvocationID.x);
     int some = min(TOKENS, realRows(a.count, a.tokens) - first);
     if (some <= 0) return;
-    int lane = thread % LANES, own = thread / LANES, panels = (a.ffn + TILE_ROWS - 1) / TILE_ROWS * 2, panel = group * PANELS + own;
+    int lane = thread % LANES, own = thread / OWN, team = thread % OWN / LANES, teams = OWN / LANES, allTiles = tiles(a.inner), panels = (a.ffn + TILE_ROWS - 1) / TILE_ROWS * 2, panel = group * PANELS + own;
     if (panel < panels) {
-        product(a.w, panels * TILE_ROWS, a.inner, panel, a.x + uint64_t(first) * xStride(a.inner), some, lane, 0, 1);
+        product(a.w, panels * TILE_ROWS, a.inner, panel, a.x + uint64_t(first) * xStride(a.inner), some, lane, allTiles * team / teams, allTiles * (team + 1) / teams);
         for (int t = 0; t < some; t++)
-            for (int r = 0; r < 4; r++) partial[t][own][lane / 4][lane % 4 * 4 + r] = sums[t][r];
+            for (int r = 0; r < 4; r++) partial[t][own][thread % OWN / 4][lane % 4 * 4 + r] = sums[t][r];
     }
     barrier();
     // 8 threads a token, 4 columns each

@@ -13,32 +13,33 @@
 #include "tile.glsl"
 
 const int TOKENS = 4;
-const int TEAMS = 4;           // of 32 lanes: they take every fourth tile
+const int THREADS = 128;
 #include "panel.glsl"
+const int TEAMS = THREADS / LANES; // each takes tiles that follow each other
 
-layout(local_size_x = LANES * TEAMS) in;
+layout(local_size_x = THREADS) in;
 layout(push_constant) uniform Args {
     uint64_t w, x, y, bias, count;
     int tokens, outer, inner, add;
 } a;
 
-shared float partial[TOKENS][TEAMS * 8][TILE_ROWS];
+shared float partial[TOKENS][THREADS / 4][TILE_ROWS];
 
 void main() {
     int panel = int(gl_WorkGroupID.x), first = int(gl_WorkGroupID.y) * TOKENS, thread = int(gl_LocalInvocationID.x);
     int some = min(TOKENS, realRows(a.count, a.tokens) - first);
     if (some <= 0) return;
-    int lane = thread % LANES, team = thread / LANES;
-    product(a.w, a.outer, a.inner, panel, a.x + uint64_t(first) * xStride(a.inner), some, lane, team, TEAMS);
+    int lane = thread % LANES, team = thread / LANES, allTiles = tiles(a.inner);
+    product(a.w, a.outer, a.inner, panel, a.x + uint64_t(first) * xStride(a.inner), some, lane, allTiles * team / TEAMS, allTiles * (team + 1) / TEAMS);
 
     // the sums of a row, in the order of teams and words
     for (int t = 0; t < some; t++)
-        for (int r = 0; r < 4; r++) partial[t][team * 8 + lane / 4][lane % 4 * 4 + r] = sums[t][r];
+        for (int r = 0; r < 4; r++) partial[t][thread / 4][lane % 4 * 4 + r] = sums[t][r];
     barrier();
     int t = thread / TILE_ROWS, r = thread % TILE_ROWS, n = panel * TILE_ROWS + r;
     if (t >= some || n >= a.outer) return;
     float sum = 0;
-    for (int i = 0; i < TEAMS * 8; i++) sum += partial[t][i][r];
+    for (int i = 0; i < THREADS / 4; i++) sum += partial[t][i][r];
     if (a.bias != 0) sum += Floats(a.bias).at[n];
     Floats y = Floats(a.y + (uint64_t(first + t) * pad(a.outer) + n) * 4);
     y.at[0] = a.add != 0 ? y.at[0] + sum : sum;

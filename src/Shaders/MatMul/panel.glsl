@@ -1,6 +1,7 @@
-// The product of a panel of 16 rows with up to TOKENS tokens. 32 lanes read 512 consecutive bytes, 8 words of 16 rows: a lane sums 4 rows of one word.
+// The product of a panel of 16 rows with up to TOKENS tokens. LANES lanes read LANES · 16 consecutive bytes: a lane sums 4 rows of every word it meets.
 // Wants TOKENS, WORD_K, and Q8, A8, DOT, F16 as they apply.
-const int LANES = 32;
+layout(constant_id = 0) const int LANES = 32; // the lanes of a subgroup, at most 32
+const int STEP = LANES / 4;                    // words that they read at once
 const int WORDS = TILE_K / WORD_K;
 const int TILE_BYTES = TILE_ROWS * WORDS * WORD_BYTES;
 
@@ -10,24 +11,24 @@ int xStride(int inner) { return a8Stride(inner); }
 int xStride(int inner) { return pad(inner) * 4; }
 #endif
 
-vec4 sums[TOKENS]; // of rows lane % 4 * 4 to + 3, words lane / 4, tiles first, first + step, ...
+vec4 sums[TOKENS]; // of rows lane % 4 * 4 to + 3, words lane / 4, + STEP, ... of the tiles from first to last
 
-void product(uint64_t w, int outer, int inner, int panel, uint64_t x, int some, int lane, int first, int step) {
+void product(uint64_t w, int outer, int inner, int panel, uint64_t x, int some, int lane, int first, int last) {
     int row = lane % 4 * 4, word = lane / 4, allTiles = tiles(inner), stride = xStride(inner);
     uint64_t values = w + uint64_t(panel) * allTiles * TILE_BYTES;
     uint64_t scales = w + uint64_t((outer + TILE_ROWS - 1) / TILE_ROWS) * allTiles * TILE_BYTES + uint64_t(panel) * allTiles * TILE_ROWS * 2;
     for (int t = 0; t < TOKENS; t++) sums[t] = vec4(0);
-    for (int tile = first; tile < allTiles; tile += step) {
+    for (int tile = first; tile < last; tile++) {
 #ifdef Q8
         uvec2 s = Pairs(scales + (tile * TILE_ROWS + row) * 2).at[0];
         vec4 scale = vec4(unpackHalf2x16(s.x), unpackHalf2x16(s.y));
 #endif
-        for (int part = 0; part < WORDS / 8; part++) {
-            uvec4 w = Quads(values + uint64_t(tile) * TILE_BYTES + part * 512 + lane * 16).at[0];
+        for (int part = 0; part < WORDS / STEP; part++) {
+            uvec4 w = Quads(values + uint64_t(tile) * TILE_BYTES + (part * LANES + lane) * 16).at[0];
             for (int t = 0; t < some; t++) {
                 uint64_t record = x + t * stride;
 #ifdef A8
-                uint q = Words(record + tile * TILE_K + word * 4).at[0];
+                uint q = Words(record + tile * TILE_K + (part * STEP + word) * 4).at[0];
                 float xScale = Floats(record + allTiles * TILE_K + tile * 4).at[0];
 #ifdef DOT
                 ivec4 dots = ivec4(dotPacked4x8EXT(int(w.x), int(q)), dotPacked4x8EXT(int(w.y), int(q)), dotPacked4x8EXT(int(w.z), int(q)), dotPacked4x8EXT(int(w.w), int(q)));
@@ -38,7 +39,7 @@ void product(uint64_t w, int outer, int inner, int panel, uint64_t x, int some, 
 #endif
                 sums[t] = fma(vec4(dots), scale * xScale, sums[t]);
 #else
-                Floats f = Floats(record + (tile * TILE_K + (part * 8 + word) * WORD_K) * 4);
+                Floats f = Floats(record + (tile * TILE_K + (part * STEP + word) * WORD_K) * 4);
 #if WORD_K == 4
                 vec4 v = vec4(f.at[0], f.at[1], f.at[2], f.at[3]);
                 sums[t] = fma(vec4(dot(vec4(signedBytes(w.x)), v), dot(vec4(signedBytes(w.y)), v), dot(vec4(signedBytes(w.z)), v), dot(vec4(signedBytes(w.w)), v)), scale, sums[t]);

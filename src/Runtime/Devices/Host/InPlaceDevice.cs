@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Tessera.Shaders;
 
 namespace Tessera.Runtime.Devices.Host;
@@ -29,6 +30,19 @@ public abstract unsafe class InPlaceDevice : IDevice
     public abstract void Submit(Segment segment);
 
     public void Wait() { }
+
+    public double[] Profile(Segment segment)
+    {
+        var seconds = new double[segment.Calls.Length];
+        for (int i = 0; i < seconds.Length; i++)
+        {
+            using var one = new HostSegment([segment.Calls[i]]);
+            long start = Stopwatch.GetTimestamp();
+            Submit(one);
+            seconds[i] = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        }
+        return seconds;
+    }
 
     public abstract double MeasureBandwidth();
 

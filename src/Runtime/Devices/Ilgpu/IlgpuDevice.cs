@@ -141,6 +141,14 @@ public sealed unsafe class IlgpuDevice : IDevice
 
     public void Wait() => accelerator.Synchronize();
 
+    public double[] Profile(Segment segment) => [.. ((IlgpuSegment)segment).Launches.Select(launch =>
+    {
+        long start = System.Diagnostics.Stopwatch.GetTimestamp();
+        launch();
+        Wait();
+        return System.Diagnostics.Stopwatch.GetElapsedTime(start).TotalSeconds;
+    })];
+
     public double MeasureBandwidth()
     {
         if (bandwidth > 0) return bandwidth;

@@ -25,7 +25,7 @@ public sealed unsafe partial class VulkanDevice : IDevice
         Api.CreateCommandPool(Handle, in poolInfo, null, out pool).Check();
         var fenceInfo = new FenceCreateInfo { SType = StructureType.FenceCreateInfo };
         Api.CreateFence(Handle, in fenceInfo, null, out fence).Check();
-        Pipelines = new VulkanPipelines(Api, Handle);
+        Pipelines = new VulkanPipelines(Api, Handle, Math.Clamp(probe.Features.SubgroupSize, 4, 32));
         copies = Commands();
     }
 
@@ -144,7 +144,9 @@ public sealed unsafe partial class VulkanDevice : IDevice
         Api.CmdPipelineBarrier(commands, Stages, Stages | PipelineStageFlags.HostBit, 0, 1, in barrier, 0, null, 0, null);
     }
 
-    void Submit(CommandBuffer commands)
+    public double[] Profile(Segment segment) => ((VulkanSegment)segment).Profile();
+
+    internal void Submit(CommandBuffer commands)
     {
         Wait();
         var info = new SubmitInfo { SType = StructureType.SubmitInfo, CommandBufferCount = 1, PCommandBuffers = &commands };

@@ -10,11 +10,12 @@ sealed unsafe class VulkanPipelines : IDisposable
 
     readonly Vk api;
     readonly Device device;
+    readonly int lanes;                  // constant 0 of every shader
     readonly Dictionary<string, Pipeline> pipelines = new(StringComparer.Ordinal);
 
-    public VulkanPipelines(Vk api, Device device)
+    public VulkanPipelines(Vk api, Device device, int lanes)
     {
-        (this.api, this.device) = (api, device);
+        (this.api, this.device, this.lanes) = (api, device, lanes);
         var range = new PushConstantRange { StageFlags = ShaderStageFlags.ComputeBit, Size = PushBytes };
         var info = new PipelineLayoutCreateInfo { SType = StructureType.PipelineLayoutCreateInfo, PushConstantRangeCount = 1, PPushConstantRanges = &range };
         api.CreatePipelineLayout(device, in info, null, out var layout).Check();
@@ -34,10 +35,13 @@ sealed unsafe class VulkanPipelines : IDisposable
             api.CreateShaderModule(device, in info, null, out module).Check();
         }
         byte* main = stackalloc byte[] { (byte)'m', (byte)'a', (byte)'i', (byte)'n', 0 };
+        int value = lanes;
+        var entry = new SpecializationMapEntry(0, 0, sizeof(int));
+        var constants = new SpecializationInfo { MapEntryCount = 1, PMapEntries = &entry, DataSize = sizeof(int), PData = &value };
         var create = new ComputePipelineCreateInfo
         {
             SType = StructureType.ComputePipelineCreateInfo, Layout = Layout,
-            Stage = new PipelineShaderStageCreateInfo { SType = StructureType.PipelineShaderStageCreateInfo, Stage = ShaderStageFlags.ComputeBit, Module = module, PName = main },
+            Stage = new PipelineShaderStageCreateInfo { SType = StructureType.PipelineShaderStageCreateInfo, Stage = ShaderStageFlags.ComputeBit, Module = module, PName = main, PSpecializationInfo = &constants },
         };
         var result = api.CreateComputePipelines(device, default, 1, in create, null, out pipeline);
         api.DestroyShaderModule(device, module, null);

@@ -14,6 +14,9 @@ sealed unsafe class VulkanProbe
     public Features Features { get; }
     public uint ComputeFamily { get; }
 
+    /// <summary>What a tick of a timestamp is.</summary>
+    public double TimestampSeconds { get; }
+
     /// <summary>Null where the device can be used.</summary>
     public string? PassedOver { get; }
 
@@ -34,6 +37,7 @@ sealed unsafe class VulkanProbe
         api.GetPhysicalDeviceProperties(handle, out var plain);
         Name = Marshal.PtrToStringUTF8((nint)plain.DeviceName) ?? "";
         Driver = "";
+        TimestampSeconds = plain.Limits.TimestampPeriod * 1e-9;
         if (plain.ApiVersion < (1u << 22 | 2u << 12))
         {
             Kind = DeviceKind.Integrated;
