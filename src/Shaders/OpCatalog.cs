@@ -5,6 +5,7 @@ public static class OpCatalog
 {
     public static readonly Kernel[] All =
     [
-        EmbedOp.Kernel, RmsNormOp.Kernel, MatMulOp.Kernel, QkRopeOp.Kernel, AttentionOp.Kernel, GateUpOp.Kernel, GatherOp.Kernel, CandidatesOp.Kernel,
+        EmbedOp.Kernel, RmsNormOp.Kernel, MatMulOp.Kernel, QkRopeOp.Kernel, AttentionOp.Kernel, GateUpOp.Kernel,
+        RouterOp.Kernel, GroupOp.Kernel, ExpertGateUpOp.Kernel, ExpertDownOp.Kernel, CombineOp.Kernel, GatherOp.Kernel, CandidatesOp.Kernel,
     ];
 }

@@ -25,6 +25,17 @@ public readonly record struct Tensor(DeviceMemory? Memory, long Offset, long Byt
     public static Tensor Weights(DeviceMemory memory, long offset, DType type, int rows, int cols) =>
         Checked(memory, offset, Tile.Bytes(type, rows, cols), type, rows, cols);
 
+    /// <summary>The matrices of all experts, one behind the other; rows and cols are those of one.</summary>
+    public static Tensor OfExperts(DeviceMemory memory, long offset, DType type, int experts, int rows, int cols) =>
+        Checked(memory, offset, experts * Tile.Bytes(type, rows, cols), type, rows, cols);
+
+    /// <summary>The matrix of one expert.</summary>
+    public Tensor Expert(int expert)
+    {
+        long bytes = Tile.Bytes(Type, RowCount, Cols);
+        return this with { Offset = Offset + expert * bytes, Bytes = bytes };
+    }
+
     /// <summary>Rows of activations, integers or plain vectors.</summary>
     public static Tensor OfRows(DeviceMemory memory, long offset, DType type, int rows, int cols) =>
         Checked(memory, offset, Shaders.Rows.Bytes(type, rows, cols), type, rows, cols);

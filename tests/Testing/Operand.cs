@@ -46,6 +46,9 @@ public sealed unsafe class Operand
         return new(bytes, type, rows, cols, m => Tensor.Weights(m, 0, type, rows, cols), false);
     }
 
+    /// <summary>The matrices of experts, one behind the other.</summary>
+    public static Operand Experts(byte[] bytes, DType type, int experts, int rows, int cols) => new(bytes, type, rows, cols, m => Tensor.OfExperts(m, 0, type, experts, rows, cols), false);
+
     /// <summary>Random activations, padding included.</summary>
     public static Operand Rows(Random random, DType type, int rows, int cols, float spread = 1)
     {

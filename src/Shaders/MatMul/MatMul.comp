@@ -30,7 +30,8 @@ void main() {
     int some = min(TOKENS, realRows(a.count, a.tokens) - first);
     if (some <= 0) return;
     int lane = thread % LANES, team = thread / LANES, allTiles = tiles(a.inner);
-    product(a.w, a.outer, a.inner, panel, a.x + uint64_t(first) * xStride(a.inner), some, lane, allTiles * team / TEAMS, allTiles * (team + 1) / TEAMS);
+    for (int t = 0; t < some; t++) records[t] = a.x + uint64_t(first + t) * xStride(a.inner);
+    product(a.w, a.outer, a.inner, panel, some, lane, allTiles * team / TEAMS, allTiles * (team + 1) / TEAMS);
 
     // the sums of a row, in the order of teams and words
     for (int t = 0; t < some; t++)

@@ -89,9 +89,9 @@ static unsafe partial class Panel
     }
 
     /// <summary>Four tokens: a word of weights is loaded and flipped once for all of them.</summary>
-    static void IntegerVnni4(byte* values, byte* scales, int tiles, byte* x0, int stride, int cols, float* sums)
+    static void IntegerVnni4(byte* values, byte* scales, int tiles, byte** rows, int cols, float* sums)
     {
-        byte* x1 = x0 + stride, x2 = x1 + stride, x3 = x2 + stride;
+        byte* x0 = rows[0], x1 = rows[1], x2 = rows[2], x3 = rows[3];
         int scaleAt = Rows.ScaleOffset(cols), sumAt = Rows.SumOffset(cols);
         var flip = Vector256.Create((byte)0x80);
         Vector512<float> sum0 = default, sum1 = default, sum2 = default, sum3 = default;

@@ -13,35 +13,43 @@ static unsafe partial class Panel
     /// <summary>sums[t, r] = Σ_k x[token + t, k] · w[16 · panel + r, k] for t below <paramref name="tokens"/>, at most <see cref="Tokens"/>.</summary>
     public static void Product(in Tensor w, int panel, in Tensor x, int token, int tokens, float* sums)
     {
-        int tiles = Tile.Tiles(w.Cols), stride = Rows.Stride(x.Type, x.Cols);
+        byte** rows = stackalloc byte*[Tokens];
+        int stride = Rows.Stride(x.Type, x.Cols);
+        for (int t = 0; t < tokens; t++) rows[t] = (byte*)x.Address + (long)(token + t) * stride;
+        Product(w, panel, x.Type, rows, tokens, sums);
+    }
+
+    /// <summary>The same for rows that lie anywhere.</summary>
+    public static void Product(in Tensor w, int panel, DType type, byte** rows, int tokens, float* sums)
+    {
+        int tiles = Tile.Tiles(w.Cols);
         byte* values = (byte*)w.Address + (long)panel * tiles * Tile.ValueBytes(w.Type);
         byte* scales = (byte*)w.Address + Tile.ScalePlane(w.Type, w.RowCount, w.Cols) + (long)panel * tiles * Tile.ScaleBytes(w.Type);
-        byte* rows = (byte*)x.Address + (long)token * stride;
-        if (x.Type == DType.A8)
+        if (type == DType.A8)
         {
-            if (tokens == Tokens && System.Runtime.Intrinsics.X86.AvxVnni.IsSupported) IntegerVnni4(values, scales, tiles, rows, stride, x.Cols, sums);
+            if (tokens == Tokens && System.Runtime.Intrinsics.X86.AvxVnni.IsSupported) IntegerVnni4(values, scales, tiles, rows, w.Cols, sums);
             else
                 for (int t = 0; t < tokens; t++)
-                    Integer(values, scales, tiles, rows + (long)t * stride, x.Cols, sums + t * Tile.Rows);
+                    Integer(values, scales, tiles, rows[t], w.Cols, sums + t * Tile.Rows);
             return;
         }
         switch (w.Type)
         {
-            case DType.F32: Float<F32Word>(values, scales, tiles, rows, stride, tokens, sums); break;
-            case DType.BF16: Float<BF16Word>(values, scales, tiles, rows, stride, tokens, sums); break;
-            case DType.F16: Float<F16Word>(values, scales, tiles, rows, stride, tokens, sums); break;
-            default: Float<Q8Word>(values, scales, tiles, rows, stride, tokens, sums); break;
+            case DType.F32: Float<F32Word>(values, scales, tiles, rows, tokens, sums); break;
+            case DType.BF16: Float<BF16Word>(values, scales, tiles, rows, tokens, sums); break;
+            case DType.F16: Float<F16Word>(values, scales, tiles, rows, tokens, sums); break;
+            default: Float<Q8Word>(values, scales, tiles, rows, tokens, sums); break;
         }
     }
 
-    static void Float<TWord>(byte* values, byte* scales, int tiles, byte* rows, int stride, int tokens, float* sums) where TWord : struct, IWord
+    static void Float<TWord>(byte* values, byte* scales, int tiles, byte** rows, int tokens, float* sums) where TWord : struct, IWord
     {
         if (tokens == Tokens)
         {
-            Float4<TWord>(values, scales, tiles, (float*)rows, (float*)(rows + stride), (float*)(rows + 2 * (long)stride), (float*)(rows + 3 * (long)stride), sums);
+            Float4<TWord>(values, scales, tiles, (float*)rows[0], (float*)rows[1], (float*)rows[2], (float*)rows[3], sums);
             return;
         }
-        for (int t = 0; t < tokens; t++) Float1<TWord>(values, scales, tiles, (float*)(rows + (long)t * stride), sums + t * Tile.Rows);
+        for (int t = 0; t < tokens; t++) Float1<TWord>(values, scales, tiles, (float*)rows[t], sums + t * Tile.Rows);
     }
 
     static void Float1<TWord>(byte* values, byte* scales, int tiles, float* x, float* sums) where TWord : struct, IWord

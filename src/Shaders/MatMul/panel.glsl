@@ -11,10 +11,21 @@ int xStride(int inner) { return a8Stride(inner); }
 int xStride(int inner) { return pad(inner) * 4; }
 #endif
 
-vec4 sums[TOKENS]; // of rows lane % 4 * 4 to + 3, words lane / 4, + STEP, ... of the tiles from first to last
+// Bytes of a matrix of panels, scales included.
+uint64_t panelBytes(int outer, int inner) {
+#ifdef Q8
+    const int SCALES = TILE_ROWS * 2;
+#else
+    const int SCALES = 0;
+#endif
+    return uint64_t((outer + TILE_ROWS - 1) / TILE_ROWS) * tiles(inner) * (TILE_BYTES + SCALES);
+}
 
-void product(uint64_t w, int outer, int inner, int panel, uint64_t x, int some, int lane, int first, int last) {
-    int row = lane % 4 * 4, word = lane / 4, allTiles = tiles(inner), stride = xStride(inner);
+uint64_t records[TOKENS]; // the rows of activations; set by the caller
+vec4 sums[TOKENS];        // of rows lane % 4 * 4 to + 3, words lane / 4, + STEP, ... of the tiles from first to last
+
+void product(uint64_t w, int outer, int inner, int panel, int some, int lane, int first, int last) {
+    int row = lane % 4 * 4, word = lane / 4, allTiles = tiles(inner);
     uint64_t values = w + uint64_t(panel) * allTiles * TILE_BYTES;
     uint64_t scales = w + uint64_t((outer + TILE_ROWS - 1) / TILE_ROWS) * allTiles * TILE_BYTES + uint64_t(panel) * allTiles * TILE_ROWS * 2;
     for (int t = 0; t < TOKENS; t++) sums[t] = vec4(0);
@@ -26,7 +37,7 @@ void product(uint64_t w, int outer, int inner, int panel, uint64_t x, int some, 
         for (int part = 0; part < WORDS / STEP; part++) {
             uvec4 w = Quads(values + uint64_t(tile) * TILE_BYTES + (part * LANES + lane) * 16).at[0];
             for (int t = 0; t < some; t++) {
-                uint64_t record = x + t * stride;
+                uint64_t record = records[t];
 #ifdef A8
                 uint q = Words(record + tile * TILE_K + (part * STEP + word) * 4).at[0];
                 float xScale = Floats(record + allTiles * TILE_K + tile * 4).at[0];

@@ -1,0 +1,7 @@
+namespace Tessera.Shaders;
+
+public static partial class ExpertDownOp
+{
+    static Variant[] Vulkan => MatMulOp.VariantsOf("ExpertDown", W, X, call =>
+        new Shaders.Groups(Tile.Panels(call.Args<Args>().Outer), GroupOp.MostTiles(call.Args<Args>().Pairs, call.Args<Args>().Experts)));
+}

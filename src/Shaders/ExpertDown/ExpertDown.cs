@@ -1,0 +1,33 @@
+namespace Tessera.Shaders;
+
+/// <summary>The product by each expert for the rows that chose it: y[order[i], n] = Σ_k x[i, k] · w_e[n, k] for the places i of expert e.</summary>
+/// <remarks>w: the matrices of all experts, each (outer, inner) panels. x: F32 or A8 (tokens · k, inner) rows, in the order of order. order, groups: see <see cref="GroupOp"/>. y: F32 (tokens · k, outer) rows, by pair. The sums are those of <see cref="MatMulOp"/>.</remarks>
+public static partial class ExpertDownOp
+{
+    public readonly record struct Args(int Pairs, int Experts, int Outer, int Inner);
+
+    public const int W = 0, X = 1, Order = 2, Groups = 3, Y = 4;
+
+    public static readonly Kernel Kernel = new()
+    {
+        Name = "ExpertDown",
+        Bindings = ["w:in", "x:in", "order:in", "groups:in", "y:out"],
+        ArgBytes = 16,
+        Units = call => call.Args<Args>().Experts * Tile.Panels(call.Args<Args>().Outer),
+        Reference = Reference,
+        Host = Host,
+        Vulkan = Vulkan,
+    };
+
+    extension(IRecorder gpu)
+    {
+        public void ExpertDown(Tensor w, Tensor x, Tensor order, Tensor groups, Tensor y)
+        {
+            int experts = (int)(w.Bytes / Tile.Bytes(w.Type, w.RowCount, w.Cols));
+            Shape.Require("ExpertDown", x.Cols == w.Cols && y.Cols == w.RowCount && y.RowCount == x.RowCount && order.Cols == x.RowCount && y.Type == DType.F32 && groups.Cols > experts + 1
+                && (x.Type == DType.F32 || x.Type == DType.A8 && w.Type == DType.Q8),
+                "w (outer, inner) for each expert, x f32 or a8 (tokens · k, inner), order (1, tokens · k), groups, y f32 (tokens · k, outer)", w, x, order, groups, y);
+            gpu.Launch(Kernel, new Args(x.RowCount, experts, w.RowCount, w.Cols), w, x, order, groups, y);
+        }
+    }
+}

@@ -1,0 +1,36 @@
+#version 460
+// GateUp by each expert for the rows that chose it. A group makes 32 columns of a tile of up to 4 rows.
+// variant: q8.a8.a8.dot -DWORD_K=4 -DQ8 -DA8 -DY_A8 -DDOT
+// variant: q8.a8.a8 -DWORD_K=4 -DQ8 -DA8 -DY_A8
+// variant: q8.a8.f32 -DWORD_K=4 -DQ8 -DA8
+// variant: q8.f32.f32 -DWORD_K=4 -DQ8
+// variant: q8.f32.a8 -DWORD_K=4 -DQ8 -DY_A8
+// variant: f16.f32.f32 -DWORD_K=2 -DF16
+// variant: f16.f32.a8 -DWORD_K=2 -DF16 -DY_A8
+// variant: bf16.f32.f32 -DWORD_K=2
+// variant: bf16.f32.a8 -DWORD_K=2 -DY_A8
+// variant: f32.f32.f32 -DWORD_K=1
+// variant: f32.f32.a8 -DWORD_K=1 -DY_A8
+#extension GL_GOOGLE_include_directive : require
+#ifdef DOT
+#extension GL_EXT_integer_dot_product : require
+#endif
+#include "tile.glsl"
+#include "gateup.glsl"
+
+layout(push_constant) uniform Args {
+    uint64_t w, x, order, groups, y;
+    int tokens, chosen, experts, ffn, inner;
+} a;
+
+void main() {
+    Ints tile = Ints(a.groups + uint64_t(a.experts + 1 + 1 + 3 * gl_WorkGroupID.y) * 4);
+    if (int(gl_WorkGroupID.y) >= Ints(a.groups).at[a.experts + 1]) return;
+    int expert = tile.at[0], first = tile.at[1], some = tile.at[2];
+    for (int i = 0; i < some; i++) {
+        records[i] = a.x + uint64_t(Ints(a.order).at[first + i] / a.chosen) * xStride(a.inner);
+        outputs[i] = a.y + uint64_t(first + i) * yStride(a.ffn);
+    }
+    int rows = (a.ffn + TILE_ROWS - 1) / TILE_ROWS * 2 * TILE_ROWS;
+    gateUp(a.w + expert * panelBytes(rows, a.inner), a.ffn, a.inner, int(gl_WorkGroupID.x), some, int(gl_LocalInvocationID.x));
+}

@@ -1,0 +1,34 @@
+namespace Tessera.Shaders;
+
+public static unsafe partial class RouterOp
+{
+    static void Reference(Call call, int begin, int end)
+    {
+        var a = call.Args<Args>();
+        var row = new float[a.Dim];
+        var p = new double[a.Experts];
+        end = Math.Min(end, call.Count(Count, a.Tokens));
+        for (int t = begin; t < end; t++)
+        {
+            float* x = call.At<float>(X) + (long)t * Tile.Pad(a.Dim);
+            double squares = 0;
+            for (int c = 0; c < a.Dim; c++) squares += (double)x[c] * x[c];
+            double factor = 1 / Math.Sqrt(squares / a.Dim + a.Eps);
+            for (int c = 0; c < a.Dim; c++) row[c] = (float)(x[c] * factor * call.At<float>(Norm)[c]);
+            Elements.StoreRow(call.Tensors[Y], t, row);
+            for (int e = 0; e < a.Experts; e++)
+            {
+                p[e] = 0;
+                for (int c = 0; c < a.Dim; c++) p[e] += (double)row[c] * Elements.Weight(call.Tensors[W], e, c);
+            }
+            double largest = p.Max(), total = p.Sum(l => Math.Exp(l - largest));
+            int[] chosen = [.. Enumerable.Range(0, a.Experts).OrderByDescending(e => p[e]).ThenBy(e => e).Take(a.Active)];
+            double divisor = a.Renormalise != 0 ? chosen.Sum(e => Math.Exp(p[e] - largest)) : total;
+            for (int i = 0; i < a.Active; i++)
+            {
+                call.At<int>(Ids)[t * a.Active + i] = chosen[i];
+                call.At<float>(Weights)[t * a.Active + i] = (float)(Math.Exp(p[chosen[i]] - largest) / divisor);
+            }
+        }
+    }
+}

@@ -1,0 +1,106 @@
+#version 460
+// Norms a row and chooses its experts. A group takes a token; 16 threads share a row of the router's matrix.
+// variant: f32
+// variant: a8 -DY_A8
+#extension GL_GOOGLE_include_directive : require
+#include "tile.glsl"
+
+const int THREADS = 256;
+const int MAX_EXPERTS = 512;
+const int PARTS = THREADS / TILE_ROWS;
+#include "store.glsl"
+
+layout(local_size_x = THREADS) in;
+layout(push_constant) uniform Args {
+    uint64_t x, norm, w, y, ids, weights, count;
+    int tokens, dim, experts, chosen, renormalise;
+    float eps;
+} a;
+
+shared float partial[THREADS];
+shared int partialId[THREADS];
+shared float logits[MAX_EXPERTS];
+
+// The sum or the maximum of all threads' values.
+float reduce(float v, bool largest, int thread) {
+    barrier();
+    partial[thread] = v;
+    barrier();
+    for (int some = THREADS / 2; some > 0; some /= 2) {
+        if (thread < some) partial[thread] = largest ? max(partial[thread], partial[thread + some]) : partial[thread] + partial[thread + some];
+        barrier();
+    }
+    return partial[0];
+}
+
+void main() {
+    int token = int(gl_WorkGroupID.x), thread = int(gl_LocalInvocationID.x);
+    if (token >= realRows(a.count, a.tokens)) return;
+    Floats x = Floats(a.x + uint64_t(token) * pad(a.dim) * 4), norm = Floats(a.norm);
+    float squares = 0;
+    for (int c = thread; c < a.dim; c += THREADS) squares = fma(x.at[c], x.at[c], squares);
+    float factor = 1 / sqrt(reduce(squares, false, thread) / a.dim + a.eps);
+    uint64_t row = a.y + uint64_t(token) * yStride(a.dim);
+    int words = pad(a.dim) / 4;
+    for (int first = 0; first < words; first += THREADS) {
+        int word = first + thread;
+        vec4 v = vec4(0);
+        for (int i = 0; i < 4; i++)
+            if (word * 4 + i < a.dim) v[i] = x.at[word * 4 + i] * factor * norm.at[word * 4 + i];
+        storeWord(row, a.dim, word < words ? word : -1, v, thread);
+    }
+
+    // a row of the matrix: thread % 16; every 16th column
+    for (int first = 0; first < a.experts; first += TILE_ROWS) {
+        Floats w = Floats(a.w + uint64_t(first) * pad(a.dim) * 4);
+        float sum = 0;
+        for (int c = thread / TILE_ROWS; c < a.dim; c += PARTS) sum = fma(x.at[c] * factor * norm.at[c], w.at[c * TILE_ROWS + thread % TILE_ROWS], sum);
+        barrier();
+        partial[thread] = sum;
+        barrier();
+        if (thread < TILE_ROWS && first + thread < a.experts) {
+            sum = 0;
+            for (int i = 0; i < PARTS; i++) sum += partial[i * TILE_ROWS + thread];
+            logits[first + thread] = sum;
+        }
+    }
+    barrier();
+    float most = -1.0 / 0.0;
+    for (int e = thread; e < a.experts; e += THREADS) most = max(most, logits[e]);
+    most = reduce(most, true, thread);
+    float all = 0;
+    for (int e = thread; e < a.experts; e += THREADS) all += exp(logits[e] - most);
+    all = reduce(all, false, thread);
+
+    // the best, one after the other; of equals the lowest id
+    Ints ids = Ints(a.ids + uint64_t(token) * a.chosen * 4);
+    Floats weights = Floats(a.weights + uint64_t(token) * a.chosen * 4);
+    float some = 0;
+    for (int i = 0; i < a.chosen; i++) {
+        int best = -1;
+        for (int e = thread; e < a.experts; e += THREADS)
+            if (best < 0 || logits[e] > logits[best]) best = e;
+        barrier();
+        partialId[thread] = best;
+        barrier();
+        for (int step = THREADS / 2; step > 0; step /= 2) {
+            if (thread < step) {
+                int l = partialId[thread], r = partialId[thread + step];
+                if (l < 0 || r >= 0 && (logits[r] > logits[l] || logits[r] == logits[l] && r < l)) partialId[thread] = r;
+            }
+            barrier();
+        }
+        best = partialId[0];
+        float p = exp(logits[best] - most);
+        some += p;
+        if (thread == 0) {
+            ids.at[i] = best;
+            weights.at[i] = p;
+        }
+        barrier();
+        if (thread == 0) logits[best] = -1.0 / 0.0;
+        barrier();
+    }
+    if (thread == 0)
+        for (int i = 0; i < a.chosen; i++) weights.at[i] /= a.renormalise != 0 ? some : all;
+}
