@@ -122,7 +122,10 @@ static class ModelReport
     static double Median(double[] values) => values.Order().ElementAt(values.Length / 2);
 
     /// <summary>Weights that meet every token of a prefill; the head meets the last only.</summary>
-    static double Parameters(Qwen3Weights w) => w.Layers.Sum(l => (double)l.Qkv.RowCount * l.Qkv.Cols + (double)l.Out.RowCount * l.Out.Cols + (double)l.GateUp.RowCount * l.GateUp.Cols + (double)l.Down.RowCount * l.Down.Cols);
+    static double Parameters(Qwen3Weights w) => w.Layers.Sum(l => Elements(l.Qkv) + Elements(l.Out) + Elements(l.GateUp) + Elements(l.Down)
+        + (l.Experts is { } e ? Elements(e.Router) + e.Config.Active * (Elements(e.GateUp) + Elements(e.Down)) : 0));
+
+    static double Elements(Tensor w) => (double)w.RowCount * w.Cols;
 
     static string Json(Request r, string name, DType type, IDevice device, double[] prefill, double[] decode, double bytes, double bandwidth, long allocated, double load, double first)
     {

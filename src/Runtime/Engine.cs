@@ -129,6 +129,14 @@ public sealed class Engine : IDisposable
 
     internal BatchLimits Limits { get; }
 
+    /// <summary>All logits behind the last token that was computed, (ids that can be drawn), after penalties.</summary>
+    public float[] LastLogits()
+    {
+        var logits = new float[Runner.RealIds];
+        Runner.ReadLogits(0, logits);
+        return logits;
+    }
+
     /// <summary>Answers one user message.</summary>
     public IAsyncEnumerable<Piece> Generate(string prompt, GenerateOptions? options = null, CancellationToken stop = default) =>
         Generate([new ChatMessage("user", prompt)], options, stop);

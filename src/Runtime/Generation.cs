@@ -72,8 +72,7 @@ public sealed class Generation
 
     public GenerationReport Report()
     {
-        var logits = new float[engine.Runner.RealIds];
-        engine.Runner.ReadLogits(0, logits);
+        float[] logits = engine.LastLogits();
         return new(promptTokens, cachedTokens, tokens, prefillSeconds, Stopwatch.GetElapsedTime(0, decodeTicks).TotalSeconds, engine.StepBytes, XxHash32.HashToUInt32(MemoryMarshal.AsBytes<float>(logits)), end);
     }
 

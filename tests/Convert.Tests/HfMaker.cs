@@ -55,6 +55,33 @@ sealed class HfMaker : IDisposable
         _ => x,
     };
 
+    /// <summary>Makes the last layer a mixture of experts with as many equal copies of the dense feed-forward as asked, or random ones.</summary>
+    public HfMaker WithExperts(int experts, int active, bool equal, bool fused = false)
+    {
+        Config["architectures"] = new JsonArray("Qwen3MoeForCausalLM");
+        Config["model_type"] = "qwen3_moe";
+        foreach (var (key, value) in new (string, JsonNode)[] { ("num_experts", experts), ("num_experts_per_tok", active), ("moe_intermediate_size", 37), ("norm_topk_prob", true), ("decoder_sparse_step", 2), ("mlp_only_layers", new JsonArray()) }) Config[key] = value;
+        const string At = "model.layers.1.mlp.";
+        var random = new Random(5);
+        float[] Random(int count) => [.. Enumerable.Range(0, count).Select(_ => Rounded((float)(random.NextDouble() * 2 - 1)))];
+        Tensors[At + "gate.weight"] = ([experts, 96], Random(experts * 96));
+        var parts = new[] { "gate_proj", "up_proj", "down_proj" }.ToDictionary(p => p, p => Enumerable.Range(0, experts).Select(_ => equal ? Tensors[$"{At}{p}.weight"].Values : Random(37 * 96)).ToList());
+        foreach (string part in parts.Keys) Tensors.Remove($"{At}{part}.weight");
+        if (fused)
+        {
+            Tensors[At + "experts.gate_up_proj"] = ([experts, 2 * 37, 96], [.. Enumerable.Range(0, experts).SelectMany(e => parts["gate_proj"][e].Concat(parts["up_proj"][e]))]);
+            Tensors[At + "experts.down_proj"] = ([experts, 96, 37], [.. parts["down_proj"].SelectMany(d => d)]);
+        }
+        else
+            for (int e = 0; e < experts; e++)
+            {
+                Tensors[$"{At}experts.{e}.gate_proj.weight"] = ([37, 96], parts["gate_proj"][e]);
+                Tensors[$"{At}experts.{e}.up_proj.weight"] = ([37, 96], parts["up_proj"][e]);
+                Tensors[$"{At}experts.{e}.down_proj.weight"] = ([96, 37], parts["down_proj"][e]);
+            }
+        return this;
+    }
+
     /// <summary>Writes all files; the tensors in as many shards as asked, the header padded so that data need not be aligned.</summary>
     public HfMaker Save(int shards = 1, int padding = 0)
     {

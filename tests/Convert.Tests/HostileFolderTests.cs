@@ -168,7 +168,8 @@ public class HostileFolderTests
 
     [Theory]
     [InlineData("found LlamaForCausalLM (model_type llama)", "architectures", """["LlamaForCausalLM"]""", "model_type", "\"llama\"")]
-    [InlineData("mixture-of-experts", "architectures", """["Qwen3MoeForCausalLM"]""", "model_type", "\"qwen3_moe\"")]
+    [InlineData("found Qwen3MoeForCausalLM (model_type qwen3)", "architectures", """["Qwen3MoeForCausalLM"]""")]
+    [InlineData("num_local_experts is missing", "architectures", """["Qwen3MoeForCausalLM"]""", "model_type", "\"qwen3_moe\"")]
     [InlineData("hidden_act silu, found gelu", "hidden_act", "\"gelu\"")]
     [InlineData("use_sliding_window", "use_sliding_window", "true")]
     [InlineData("layer_types full_attention", "layer_types", """["sliding_attention"]""")]

@@ -83,6 +83,40 @@ public unsafe class RoundTripTests
     }
 
     [Fact]
+    public void Experts_come_back_whether_a_tensor_each_or_fused()
+    {
+        using HfMaker each = new HfMaker("F32").WithExperts(5, 2, equal: false), fused = new HfMaker("F32").WithExperts(5, 2, equal: false, fused: true);
+        each.Save(shards: 3).Convert(DType.Q8);
+        fused.Save().Convert(DType.Q8);
+        using TiledFile a = TiledFile.Open(each.Out), b = TiledFile.Open(fused.Out);
+        Assert.Equal(a.Index.Segments.Select(s => (s.Name, s.Hash)), b.Index.Segments.Select(s => (s.Name, s.Hash)));
+        Assert.Equal("f32", a.Find("layers.1.router").Type);
+        Assert.False(a.Has("layers.0.router") || a.Has("layers.1.gate_up"));
+        var down = a.Find("layers.1.experts.down");
+        Assert.Equal((5, 96, 37), (down.Experts, down.Rows, down.Cols));
+        float[] source = each.Tensors["model.layers.1.mlp.experts.3.down_proj.weight"].Values;
+        for (int i = 0; i < source.Length; i += 7)
+            Assert.Equal(source[i], Elements.Weight(a.At(down) + 3 * Tile.Bytes(DType.Q8, 96, 37), DType.Q8, 96, 37, i / 37, i % 37), 0.006f);
+        Assert.Equal(0, Command.Run("Convert", "verify", each.Folder, fused.Out).ExitCode);
+    }
+
+    [Theory, InlineData("host"), InlineData("lavapipe")]
+    public void Equal_experts_give_what_the_dense_model_gives(string device)
+    {
+        using HfMaker dense = new HfMaker(), upcycled = new HfMaker().WithExperts(8, 3, equal: true);
+        dense.Save().Convert();
+        upcycled.Save().Convert();
+        float[] Logits(string file)
+        {
+            using var engine = Runtime.Engine.Load(file, new Runtime.EngineOptions { Device = TestDevices.Named(device), Numerics = Runtime.Models.Numerics.Exact });
+            engine.Start([5, 17, 300, 2, 44, 44, 9], Runtime.Sampling.SamplingOptions.Greedy, 1).Next();
+            return engine.LastLogits();
+        }
+        float[] expected = Logits(dense.Out), actual = Logits(upcycled.Out);
+        Assert.Equal(0, expected.Zip(actual, (e, a) => Math.Pow(e - a, 2)).Sum() / expected.Sum(e => e * (double)e), 1e-12);
+    }
+
+    [Fact]
     public void The_committed_model_is_what_the_converter_makes()
     {
         using var maker = new HfMaker();

@@ -1,3 +1,4 @@
+using Tessera.Runtime.Models;
 using Tessera.Runtime.Sampling;
 using Tessera.Runtime.Tests.Models;
 using Tessera.Runtime.Tokens;
@@ -36,12 +37,17 @@ public class EngineTests(TrainedModel model) : IClassFixture<TrainedModel>
         }
     }
 
-    [Fact, Trait("set", "all")]
-    public void Q8_fast_is_within_a_point_of_BF16_on_the_questions()
+    public static TheoryData<string, string> Trained() => GoldenTests.Trained();
+
+    [Theory, Trait("set", "all"), MemberData(nameof(Trained))]
+    public void Q8_fast_is_within_a_point_of_BF16_on_the_questions(string device, string name)
     {
-        double exact = TrainedModel.Accuracy(model.Exact), q8 = TrainedModel.Accuracy(model.Q8);
-        TestContext.Current.SendDiagnosticMessage($"accuracy: bf16 exact {exact:P1}, q8 fast {q8:P1}");
-        Assert.True(exact > 0.9 && q8 >= exact - 0.01, $"bf16 exact {exact:P1}, q8 fast {q8:P1}");
+        using GoldenModel exactModel = new(name), q8Model = new(name, DType.Q8);
+        using var exact = Engine.Load(exactModel.FilePath, new EngineOptions { Device = "host", Numerics = Numerics.Exact });
+        using var q8 = Engine.Load(q8Model.FilePath, new EngineOptions { Device = TestDevices.Named(device) });
+        double expected = TrainedModel.Accuracy(exact), actual = TrainedModel.Accuracy(q8);
+        TestContext.Current.SendDiagnosticMessage($"{name}: accuracy bf16 exact on host {expected:P1}, q8 fast on {device} {actual:P1}");
+        Assert.True(expected > 0.9 && actual >= expected - 0.01, $"bf16 exact {expected:P1}, q8 fast {actual:P1}");
     }
 
     [Fact]

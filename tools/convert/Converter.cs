@@ -29,7 +29,7 @@ public sealed unsafe class Converter(HfFolder folder, Action<long>? progress = n
         foreach (var tensor in plan)
         {
             if (tensor.Vector) file.Add(tensor.Name, SegmentTypes.Vector, 1, tensor.Cols, sink => Vector(tensor, sink));
-            else file.Add(tensor.Name, matrices.Name(), tensor.Rows.Length, tensor.Cols, sink => Panels(tensor, matrices, sink));
+            else file.Add(tensor.Name, (tensor.Own ?? matrices).Name(), tensor.RowsEach, tensor.Cols, sink => Panels(tensor, tensor.Own ?? matrices, sink), tensor.Experts);
         }
         string title = System.IO.Path.GetFileName(System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(folder.Folder)));
         file.Finish(segments => new TiledIndex { Name = title, Architecture = "qwen3", Config = config, Generation = generation, Segments = segments });
@@ -56,32 +56,35 @@ public sealed unsafe class Converter(HfFolder folder, Action<long>? progress = n
 
     void Panels(HfPlan tensor, DType type, SegmentSink sink)
     {
-        int tiles = Tile.Tiles(tensor.Cols), panels = Tile.Panels(tensor.Rows.Length);
+        int tiles = Tile.Tiles(tensor.Cols), panels = Tile.Panels(tensor.RowsEach);
         int valueBytes = checked(tiles * Tile.ValueBytes(type)), scaleBytes = tiles * Tile.ScaleBytes(type);
         int piece = Math.Max(1, PieceBytes / valueBytes);
         var values = new byte[Math.Min(piece, panels) * (long)valueBytes];
         var scales = new byte[Math.Max(2 * Tile.Rows * tiles, panels * (long)scaleBytes)]; // the plane of scales follows that of values
         var options = new ParallelOptions { CancellationToken = stop, MaxDegreeOfParallelism = threads > 0 ? threads : Environment.ProcessorCount };
         bool fits = true;
-        for (int first = 0; first < panels; first += piece)
+        for (int matrix = 0; matrix < tensor.Rows.Length; matrix += tensor.RowsEach)
         {
-            int count = Math.Min(piece, panels - first);
-            Parallel.For(0, count, options, i =>
+            for (int first = 0; first < panels; first += piece)
             {
-                Span<nint> rows = stackalloc nint[Tile.Rows];
-                for (int r = 0; r < Tile.Rows; r++)
+                int count = Math.Min(piece, panels - first);
+                Parallel.For(0, count, options, i =>
                 {
-                    int row = (first + i) * Tile.Rows + r;
-                    rows[r] = row < tensor.Rows.Length ? tensor.Rows[row] : 0;
-                }
-                fixed (byte* to = values, scale = scales)
-                    if (!TilePacker.Pack(rows, tensor.Type, tensor.Cols, type, to + (long)i * valueBytes, scale + (long)(first + i) * scaleBytes)) fits = false;
-            });
-            if (!fits) throw Unfit(tensor, type);
-            sink(values.AsSpan(0, checked(count * valueBytes)));
-            progress?.Invoke((long)count * Tile.Rows * tensor.Cols * tensor.Type.ElementBytes());
+                    Span<nint> rows = stackalloc nint[Tile.Rows];
+                    for (int r = 0; r < Tile.Rows; r++)
+                    {
+                        int row = (first + i) * Tile.Rows + r;
+                        rows[r] = row < tensor.RowsEach ? tensor.Rows[matrix + row] : 0;
+                    }
+                    fixed (byte* to = values, scale = scales)
+                        if (!TilePacker.Pack(rows, tensor.Type, tensor.Cols, type, to + (long)i * valueBytes, scale + (long)(first + i) * scaleBytes)) fits = false;
+                });
+                if (!fits) throw Unfit(tensor, type);
+                sink(values.AsSpan(0, checked(count * valueBytes)));
+                progress?.Invoke((long)count * Tile.Rows * tensor.Cols * tensor.Type.ElementBytes());
+            }
+            if (scaleBytes > 0) sink(scales.AsSpan(0, panels * scaleBytes));
         }
-        if (scaleBytes > 0) sink(scales);
     }
 
     TesseraException Unfit(HfPlan tensor, DType type) =>

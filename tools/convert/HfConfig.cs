@@ -28,9 +28,8 @@ public sealed class HfConfig
     {
         if (json.ValueKind != JsonValueKind.Object) throw Wrong("expected a JSON object");
         string type = Text(json, "model_type") ?? "", architecture = json.TryGetProperty("architectures", out var list) && list.ValueKind == JsonValueKind.Array && list.GetArrayLength() > 0 ? list[0].ToString() : "";
-        if (type != "qwen3" || architecture is not ("" or "Qwen3ForCausalLM"))
-            throw Wrong($"expected architecture Qwen3ForCausalLM (model_type qwen3), found {(architecture.Length > 0 ? architecture : "none")} (model_type {(type.Length > 0 ? type : "none")})"
-                + (type == "qwen3_moe" ? "; mixture-of-experts models are not supported yet" : ""));
+        if (!(type == "qwen3" && architecture is "" or "Qwen3ForCausalLM" || type == "qwen3_moe" && architecture is "" or "Qwen3MoeForCausalLM"))
+            throw Wrong($"expected architecture Qwen3ForCausalLM (model_type qwen3) or Qwen3MoeForCausalLM (model_type qwen3_moe), found {(architecture.Length > 0 ? architecture : "none")} (model_type {(type.Length > 0 ? type : "none")})");
         if (Text(json, "hidden_act") is { } act && act != "silu") throw Wrong($"expected hidden_act silu, found {act}");
         if (Flag(json, "use_sliding_window")) throw Wrong("expected full attention, found use_sliding_window true");
         if (json.TryGetProperty("layer_types", out var types) && types.ValueKind == JsonValueKind.Array)
@@ -52,8 +51,12 @@ public sealed class HfConfig
             Tied = Flag(json, "tie_word_embeddings"),
             AttentionBias = Flag(json, "attention_bias"),
             Rope = Rope(context, notices),
+            Moe = type == "qwen3_moe" ? Moe() : null,
         };
     }
+
+    MoeConfig Moe() => new(Int(json, Has(json, "num_experts") ? "num_experts" : "num_local_experts"), Int(json, "num_experts_per_tok"), Int(json, "moe_intermediate_size"),
+        Flag(json, "norm_topk_prob"), Has(json, "decoder_sparse_step") ? Int(json, "decoder_sparse_step") : 1, Has(json, "mlp_only_layers") ? Ids(json, "mlp_only_layers") : []);
 
     RopeConfig Rope(int context, List<string> notices)
     {
@@ -94,7 +97,7 @@ public sealed class HfConfig
     {
         var value = from.GetProperty(name);
         var ids = value.ValueKind == JsonValueKind.Array ? value.EnumerateArray().ToArray() : [value];
-        return [.. ids.Select(id => id.ValueKind == JsonValueKind.Number && id.TryGetInt32(out int n) && n >= 0 ? n : throw Wrong($"{name}: expected token ids, found {value}"))];
+        return [.. ids.Select(id => id.ValueKind == JsonValueKind.Number && id.TryGetInt32(out int n) && n >= 0 ? n : throw Wrong($"{name}: expected whole numbers, found {value}"))];
     }
 
     int Int(JsonElement from, string name)

@@ -37,6 +37,8 @@ public sealed class HfFolder : IDisposable
     /// <summary>Tensors that nobody asked for.</summary>
     public IEnumerable<string> Unused => tensors.Keys.Where(name => !used.Contains(name)).Order(StringComparer.Ordinal);
 
+    public bool Has(string name) => tensors.ContainsKey(name);
+
     /// <summary>A tensor that must be there with this shape.</summary>
     public HfTensor Tensor(string name, params int[] shape)
     {

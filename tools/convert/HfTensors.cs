@@ -4,8 +4,13 @@ using Tessera.Shaders;
 namespace Tessera.Convert;
 
 /// <summary>A tensor of the tiled file, and where each of its rows comes from; 0 is a row of padding.</summary>
-public sealed record HfPlan(string Name, DType Type, int Cols, nint[] Rows, bool Vector)
+/// <param name="Experts">Not null: so many matrices, one behind the other.</param>
+/// <param name="Own">The type it is stored in whatever the others are.</param>
+public sealed record HfPlan(string Name, DType Type, int Cols, nint[] Rows, bool Vector, int? Experts = null, DType? Own = null)
 {
+    /// <summary>Rows of one matrix.</summary>
+    public int RowsEach => Rows.Length / (Experts ?? 1);
+
     /// <summary>The pieces of a vector: address and elements.</summary>
     public IEnumerable<(nint At, int Count)> Parts() => Rows.Select(row => (row, Cols / Rows.Length));
 }
@@ -28,6 +33,13 @@ public static unsafe class HfTensors
             yield return Matrix(to + "out", f.Tensor(from + "self_attn.o_proj.weight", c.Hidden, q));
             if (c.AttentionBias) yield return VectorOf(to + "out_bias", f.Tensor(from + "self_attn.o_proj.bias", c.Hidden));
             yield return VectorOf(to + "ffn_norm", f.Tensor(from + "post_attention_layernorm.weight", c.Hidden));
+            if (c.IsMoe(i))
+            {
+                yield return Matrix(to + "router", f.Tensor(from + "mlp.gate.weight", c.Moe!.Experts, c.Hidden)) with { Own = DType.F32 };
+                yield return ExpertGateUp(to + "experts.gate_up", from + "mlp.experts.", c, c.Moe, f);
+                yield return ExpertDown(to + "experts.down", from + "mlp.experts.", c, c.Moe, f);
+                continue;
+            }
             yield return GateUp(to + "gate_up", f.Tensor(from + "mlp.gate_proj.weight", c.Ffn, c.Hidden), f.Tensor(from + "mlp.up_proj.weight", c.Ffn, c.Hidden));
             yield return Matrix(to + "down", f.Tensor(from + "mlp.down_proj.weight", c.Hidden, c.Ffn));
         }
@@ -44,14 +56,48 @@ public static unsafe class HfTensors
     static HfPlan GateUp(string name, HfTensor gate, HfTensor up)
     {
         OneType(gate, up);
-        int ffn = gate.Shape[0];
+        return new(name, gate.Type, gate.Shape[1], Join(gate.Shape[0], n => (nint)gate.Row(n), n => (nint)up.Row(n)), false);
+    }
+
+    /// <summary>Rows of gate and up, taking turns panel by panel.</summary>
+    static nint[] Join(int ffn, Func<int, nint> gate, Func<int, nint> up)
+    {
         var rows = new nint[GateUpOp.JoinedRows(ffn)];
         for (int n = 0; n < ffn; n++)
         {
-            rows[GateUpOp.GateRow(n)] = (nint)gate.Row(n);
-            rows[GateUpOp.GateRow(n) + Tile.Rows] = (nint)up.Row(n);
+            rows[GateUpOp.GateRow(n)] = gate(n);
+            rows[GateUpOp.GateRow(n) + Tile.Rows] = up(n);
         }
-        return new(name, gate.Type, gate.Shape[1], rows, false);
+        return rows;
+    }
+
+    /// <summary>An expert a tensor, or, as transformers 5 saves them, all in one (experts, 2 · ffn, hidden), gate before up.</summary>
+    static HfPlan ExpertGateUp(string name, string from, Qwen3Config c, MoeConfig moe, HfFolder f)
+    {
+        if (f.Has(from + "gate_up_proj"))
+        {
+            var all = f.Tensor(from + "gate_up_proj", moe.Experts, 2 * moe.Ffn, c.Hidden);
+            return new(name, all.Type, c.Hidden, [.. Enumerable.Range(0, moe.Experts).SelectMany(e => Join(moe.Ffn, n => (nint)all.Row(2 * e * moe.Ffn + n), n => (nint)all.Row((2 * e + 1) * moe.Ffn + n)))], false, moe.Experts);
+        }
+        var pairs = Enumerable.Range(0, moe.Experts).Select(e => GateUp(name, f.Tensor($"{from}{e}.gate_proj.weight", moe.Ffn, c.Hidden), f.Tensor($"{from}{e}.up_proj.weight", moe.Ffn, c.Hidden))).ToList();
+        return Joined(name, pairs, moe.Experts);
+    }
+
+    static HfPlan ExpertDown(string name, string from, Qwen3Config c, MoeConfig moe, HfFolder f)
+    {
+        if (f.Has(from + "down_proj"))
+        {
+            var all = f.Tensor(from + "down_proj", moe.Experts, c.Hidden, moe.Ffn);
+            return new(name, all.Type, moe.Ffn, [.. Enumerable.Range(0, moe.Experts * c.Hidden).Select(r => (nint)all.Row(r))], false, moe.Experts);
+        }
+        return Joined(name, Enumerable.Range(0, moe.Experts).Select(e => Matrix(name, f.Tensor($"{from}{e}.down_proj.weight", c.Hidden, moe.Ffn))).ToList(), moe.Experts);
+    }
+
+    static HfPlan Joined(string name, List<HfPlan> parts, int experts)
+    {
+        foreach (var part in parts)
+            if (part.Type != parts[0].Type) throw new TesseraException($"'{name}': expected all experts in {parts[0].Type.Name()}, found {part.Type.Name()}");
+        return new(name, parts[0].Type, parts[0].Cols, [.. parts.SelectMany(p => p.Rows)], false, experts);
     }
 
     static HfPlan VectorOf(string name, HfTensor tensor) => new(name, tensor.Type, tensor.Shape[0], [tensor.Address], true);

@@ -49,17 +49,19 @@ static unsafe class Verify
     static double Panels(TiledFile file, HfPlan tensor)
     {
         var segment = file.Find(tensor.Name);
-        Shape(file, segment, tensor.Rows.Length, tensor.Cols);
+        Shape(file, segment, tensor.RowsEach, tensor.Cols);
+        if (segment.Experts != tensor.Experts) throw new TesseraException($"{file.Path}: segment '{tensor.Name}': expected {tensor.Experts ?? 1} experts, found {segment.Experts ?? 1}");
         var type = SegmentTypes.Panels(segment.Type) ?? throw new TesseraException($"{file.Path}: segment '{tensor.Name}' is no matrix");
-        byte* panels = file.At(segment);
         double worst = 0;
         for (int row = 0; row < tensor.Rows.Length; row++)
             for (int k = 0; k < tensor.Cols; k++)
             {
+                byte* panels = file.At(segment) + row / tensor.RowsEach * Tile.Bytes(type, tensor.RowsEach, tensor.Cols);
+                int own = row % tensor.RowsEach;
                 float expected = tensor.Rows[row] == 0 ? 0 : Source((byte*)tensor.Rows[row], tensor.Type, k);
-                float found = Elements.Weight(panels, type, tensor.Rows.Length, tensor.Cols, row, k);
+                float found = Elements.Weight(panels, type, tensor.RowsEach, tensor.Cols, own, k);
                 if (found == expected) continue;
-                double halfStep = HalfStep(panels, type, tensor, row, k, expected);
+                double halfStep = HalfStep(panels, type, tensor, own, k, expected);
                 double difference = Math.Abs(found - expected) / halfStep;
                 if (!(difference <= 1.001)) throw Differs(file, tensor, row, k);
                 worst = Math.Max(worst, difference);
@@ -70,7 +72,7 @@ static unsafe class Verify
     /// <summary>What rounding to a type may change. Q8 may also clip by up to half a step, where its scale was rounded down.</summary>
     static double HalfStep(byte* panels, DType type, HfPlan tensor, int row, int k, float expected) => type switch
     {
-        DType.Q8 => Math.Max(0.5 * (float)*(Half*)(panels + Tile.ScalePlane(type, tensor.Rows.Length, tensor.Cols) + Tile.ScaleOffset(tensor.Cols, row, k)) + Math.Abs(expected) / 2048, 127 * 3e-8),
+        DType.Q8 => Math.Max(0.5 * (float)*(Half*)(panels + Tile.ScalePlane(type, tensor.RowsEach, tensor.Cols) + Tile.ScaleOffset(tensor.Cols, row, k)) + Math.Abs(expected) / 2048, 127 * 3e-8),
         DType.F16 => Math.Max(Math.Abs(expected) / 2048, 3e-8),
         DType.BF16 => Math.Abs(expected) / 256,
         _ => 0,

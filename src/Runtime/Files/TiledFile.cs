@@ -123,12 +123,13 @@ public sealed unsafe class TiledFile : IDisposable
 
     long ExpectedBytes(TiledSegment s)
     {
-        if (s.Rows < 0 || s.Cols < 0) throw new TesseraException($"{Path}: segment '{s.Name}' has a negative shape ({s.Rows}, {s.Cols})");
+        if (s.Rows < 0 || s.Cols < 0 || s.Experts is <= 0 or > RouterOp.MaxExperts || (long)s.Rows * s.Cols > Bytes)
+            throw new TesseraException($"{Path}: segment '{s.Name}' of shape ({s.Rows}, {s.Cols}) for {s.Experts ?? 1} experts does not lie within the file's {Bytes} bytes");
         return s.Type switch
         {
             SegmentTypes.Bytes => s.Bytes is >= 0 and <= int.MaxValue ? s.Bytes : -1,
             SegmentTypes.Vector => 4L * s.Cols,
-            _ => SegmentTypes.Panels(s.Type) is { } type ? Tile.Bytes(type, s.Rows, s.Cols)
+            _ => SegmentTypes.Panels(s.Type) is { } type ? (s.Experts ?? 1) * Tile.Bytes(type, s.Rows, s.Cols)
                 : throw new TesseraException($"{Path}: segment '{s.Name}': expected type f32, bf16, f16, q8, vector or bytes, found '{s.Type}'"),
         };
     }

@@ -23,13 +23,13 @@ public sealed class TiledFileWriter : IDisposable
     }
 
     /// <summary>Appends a segment whose bytes <paramref name="write"/> hands over in order, in pieces of any size.</summary>
-    public void Add(string name, string type, int rows, int cols, Action<SegmentSink> write)
+    public void Add(string name, string type, int rows, int cols, Action<SegmentSink> write, int? experts = null)
     {
         at = (at + TiledHeader.Alignment - 1) / TiledHeader.Alignment * TiledHeader.Alignment;
         long offset = at;
         hash.Reset();
         write(Append);
-        segments.Add(new TiledSegment(name, type, rows, cols, offset, at - offset, TiledFile.Hex(hash)));
+        segments.Add(new TiledSegment(name, type, rows, cols, offset, at - offset, TiledFile.Hex(hash), experts));
     }
 
     /// <summary>Writes index and header, forces all to disk and gives the file its name.</summary>

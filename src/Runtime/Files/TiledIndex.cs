@@ -20,8 +20,8 @@ public sealed record TiledIndex
         JsonSerializer.Deserialize(json, TiledJson.Default.TiledIndex) ?? throw new JsonException("the index is null");
 }
 
-/// <summary>One named region of a tiled file: a matrix in panels (type f32, bf16, f16, q8), a vector of F32, or bytes. The hash is XxHash128 in hexadecimal.</summary>
-public sealed record TiledSegment(string Name, string Type, int Rows, int Cols, long Offset, long Bytes, string Hash);
+/// <summary>One named region of a tiled file: a matrix in panels (type f32, bf16, f16, q8), one behind the other for so many experts, a vector of F32, or bytes. The hash is XxHash128 in hexadecimal.</summary>
+public sealed record TiledSegment(string Name, string Type, int Rows, int Cols, long Offset, long Bytes, string Hash, int? Experts = null);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, MaxDepth = 16)]
 [JsonSerializable(typeof(TiledIndex))]

@@ -10,6 +10,12 @@ public sealed class Activations
     public required Tensor Qkv { get; init; }            // (T, (H + 2K) · d) f32
     public required Tensor Attended { get; init; }       // (T, H · d) f32 or a8
     public required Tensor Gated { get; init; }          // (T, F) f32 or a8
+    public required Tensor Chosen { get; init; }         // (T, k) i32, the experts of each token; this and the next five are none without experts
+    public required Tensor Shares { get; init; }         // (T, k) f32, their weights
+    public required Tensor Order { get; init; }          // (1, T · k) i32
+    public required Tensor Groups { get; init; }         // (1, Size) i32
+    public required Tensor ExpertGated { get; init; }    // (T · k, F) f32 or a8
+    public required Tensor ExpertOut { get; init; }      // (T · k, D) f32
     public required Tensor Last { get; init; }           // (S, D) f32
     public required Tensor LastNormed { get; init; }     // (S, D) f32 or a8
     public required Tensor Logits { get; init; }         // (S, V) f32
@@ -31,6 +37,7 @@ public sealed class Activations
     static Activations Make(Qwen3Config c, DType matrices, Numerics numerics, int tokens, int wanted, Arena at, Arena results)
     {
         var reduced = numerics.ActivationFor(matrices);
+        int pairs = tokens * (c.Moe?.Active ?? 0);
         var (best, stats) = ResultsIn(results, wanted);
         return new Activations
         {
@@ -39,6 +46,12 @@ public sealed class Activations
             Qkv = at.Rows(DType.F32, tokens, (c.Heads + 2 * c.KvHeads) * c.HeadDim),
             Attended = at.Rows(reduced, tokens, c.Heads * c.HeadDim),
             Gated = at.Rows(reduced, tokens, c.Ffn),
+            Chosen = at.Packed(DType.I32, c.Moe is null ? 0 : tokens, c.Moe?.Active ?? 0),
+            Shares = at.Packed(DType.F32, c.Moe is null ? 0 : tokens, c.Moe?.Active ?? 0),
+            Order = at.Packed(DType.I32, 1, pairs),
+            Groups = at.Packed(DType.I32, 1, c.Moe is null ? 0 : GroupOp.Size(pairs, c.Moe.Experts)),
+            ExpertGated = at.Rows(reduced, pairs, c.Moe?.Ffn ?? 0),
+            ExpertOut = at.Rows(DType.F32, pairs, c.Moe is null ? 0 : c.Hidden),
             Last = at.Rows(DType.F32, wanted, c.Hidden),
             LastNormed = at.Rows(reduced, wanted, c.Hidden),
             Logits = at.Rows(DType.F32, wanted, c.Vocabulary),

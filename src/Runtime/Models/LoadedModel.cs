@@ -14,34 +14,57 @@ public sealed class LoadedModel : IDisposable
     public Qwen3Weights Weights { get; }
 
     /// <summary>Puts every tensor of the file on the device: in place on the host. The file must stay open.</summary>
-    public static unsafe LoadedModel From(TiledFile file, IDevice device)
+    public static LoadedModel From(TiledFile file, IDevice device)
     {
-        var memory = new List<DeviceMemory>();
-        DeviceMemory Load(TiledSegment segment)
+        var source = new FileWeights(file, device);
+        try { return new LoadedModel(source.Memory, Qwen3Weights.From(file.Index.Config, source)); }
+        catch
         {
-            var at = device.Load(file.At(segment), segment.Bytes);
-            memory.Add(at);
-            return at;
+            foreach (var region in source.Memory) region.Dispose();
+            throw;
         }
-        Tensor Panels(string name, int rows, int cols)
-        {
-            var segment = file.Find(name);
-            if (segment.Rows != rows || segment.Cols != cols || SegmentTypes.Panels(segment.Type) is not { } type)
-                throw new TesseraException($"{file.Path}: segment '{name}': expected a matrix ({rows}, {cols}), found {segment.Type} ({segment.Rows}, {segment.Cols})");
-            return Tensor.Weights(Load(segment), 0, type, rows, cols);
-        }
-        Tensor Vector(string name, int cols)
-        {
-            var segment = file.Find(name);
-            if (segment.Cols != cols || segment.Type != SegmentTypes.Vector)
-                throw new TesseraException($"{file.Path}: segment '{name}': expected a vector of {cols}, found {segment.Type} ({segment.Rows}, {segment.Cols})");
-            return Tensor.Packed(Load(segment), 0, DType.F32, 1, cols);
-        }
-        return new LoadedModel(memory, Qwen3Weights.From(file.Index.Config, Panels, Vector));
     }
 
     public void Dispose()
     {
         foreach (var region in memory) region.Dispose();
     }
+}
+
+/// <summary>Weights out of a tiled file; a segment of another shape than the config wants is refused.</summary>
+sealed unsafe class FileWeights(TiledFile file, IDevice device) : IWeightSource
+{
+    public List<DeviceMemory> Memory { get; } = [];
+
+    public Tensor Matrix(string name, int rows, int cols, DType? type)
+    {
+        var segment = file.Find(name);
+        if (segment.Rows != rows || segment.Cols != cols || segment.Experts is not null || SegmentTypes.Panels(segment.Type) is not { } found || type is not null && found != type)
+            throw Wrong(segment, $"a matrix ({rows}, {cols}){(type is null ? "" : $" of {type.Value.Name()}")}");
+        return Tensor.Weights(Load(segment), 0, found, rows, cols);
+    }
+
+    public Tensor Experts(string name, int experts, int rows, int cols)
+    {
+        var segment = file.Find(name);
+        if (segment.Rows != rows || segment.Cols != cols || segment.Experts != experts || SegmentTypes.Panels(segment.Type) is not { } found) throw Wrong(segment, $"{experts} matrices ({rows}, {cols})");
+        return Tensor.OfExperts(Load(segment), 0, found, experts, rows, cols);
+    }
+
+    public Tensor Vector(string name, int cols)
+    {
+        var segment = file.Find(name);
+        if (segment.Cols != cols || segment.Type != SegmentTypes.Vector) throw Wrong(segment, $"a vector of {cols}");
+        return Tensor.Packed(Load(segment), 0, DType.F32, 1, cols);
+    }
+
+    DeviceMemory Load(TiledSegment segment)
+    {
+        var at = device.Load(file.At(segment), segment.Bytes);
+        Memory.Add(at);
+        return at;
+    }
+
+    TesseraException Wrong(TiledSegment s, string expected) =>
+        new($"{file.Path}: segment '{s.Name}': expected {expected}, found {(s.Experts is { } n ? $"{n} times " : "")}{s.Type} ({s.Rows}, {s.Cols})");
 }

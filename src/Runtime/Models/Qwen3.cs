@@ -4,7 +4,7 @@ using Tessera.Shaders;
 namespace Tessera.Runtime.Models;
 
 /// <summary>The model on one page: the order of ops in a step. Types, devices and sizes are decided where the tensors are made.</summary>
-/// <remarks>T tokens, D hidden, H heads, K kvHeads, d headDim, F ffn, S rows whose logits are wanted, V vocabulary.</remarks>
+/// <remarks>T tokens, D hidden, H heads, K kvHeads, d headDim, F ffn (an expert's where there are experts), k experts a token, S rows whose logits are wanted, V vocabulary.</remarks>
 public static class Qwen3
 {
     public static void Forward(IRecorder gpu, Qwen3Config c, Qwen3Weights w, KvCache kv, StepInputs b, Activations a)
@@ -20,6 +20,15 @@ public static class Qwen3
             gpu.Attention(a.Qkv, kv.Keys[layer.Index], kv.Values[layer.Index], b.Blocks, b.Sequences, b.Positions, a.Attended, c.Heads, c.KvHeads, scale, b.Count); // (T, H · d)
             gpu.MatMulAdd(layer.Out, a.Attended, a.X, layer.OutBias, b.Count);                               // (T, D), residual
             // feed-forward
+            if (layer.Experts is { } moe)
+            {
+                gpu.Router(a.X, layer.FfnNorm, moe.Router, a.Normed, a.Chosen, a.Shares, c.Eps, moe.Config.Renormalise, b.Count); // (T, D), (T, k)
+                gpu.Group(a.Chosen, a.Order, a.Groups, moe.Config.Experts, b.Count);
+                gpu.ExpertGateUp(moe.GateUp, a.Normed, a.Order, a.Groups, a.ExpertGated);                    // (T · k, F)
+                gpu.ExpertDown(moe.Down, a.ExpertGated, a.Order, a.Groups, a.ExpertOut);                     // (T · k, D)
+                gpu.Combine(a.ExpertOut, a.Shares, a.X, b.Count);                                            // (T, D), residual
+                continue;
+            }
             gpu.RmsNorm(a.X, layer.FfnNorm, a.Normed, c.Eps, b.Count);                                       // (T, D)
             gpu.GateUp(layer.GateUp, a.Normed, a.Gated, b.Count);                                            // (T, F)
             gpu.MatMulAdd(layer.Down, a.Gated, a.X, Tensor.None, b.Count);                                   // (T, D), residual

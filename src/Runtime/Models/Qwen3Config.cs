@@ -2,7 +2,7 @@ using Tessera.Shaders;
 
 namespace Tessera.Runtime.Models;
 
-/// <summary>The sizes of a dense Qwen3 model, as the tiled file carries them.</summary>
+/// <summary>The sizes of a Qwen3 model, as the tiled file carries them.</summary>
 public sealed record Qwen3Config
 {
     public required int Hidden { get; init; }
@@ -23,6 +23,12 @@ public sealed record Qwen3Config
     public required bool AttentionBias { get; init; }
     public required RopeConfig Rope { get; init; }
 
+    /// <summary>Null: all layers are dense.</summary>
+    public MoeConfig? Moe { get; init; }
+
+    /// <summary>Whether a layer's feed-forward is a mixture of experts.</summary>
+    public bool IsMoe(int layer) => Moe is { } moe && (layer + 1) % moe.SparseStep == 0 && !moe.DenseLayers.Contains(layer);
+
     /// <summary>Refuses sizes that no model has, before anything is allocated for them.</summary>
     public void Check(string file)
     {
@@ -40,9 +46,21 @@ public sealed record Qwen3Config
         Require(Context is > 0 and <= 1 << 24, "positions must be 1 to 16777216", Context);
         Require(Eps is > 0 and < 1, "RMSNorm epsilon must be between 0 and 1", Eps);
         Require(Rope is { Theta: > 1 and < 1e12 }, "rope theta must be above 1", Rope?.Theta ?? 0);
+        if (Moe is { } moe)
+        {
+            Require(moe.Experts is > 0 and <= RouterOp.MaxExperts, $"experts must be 1 to {RouterOp.MaxExperts}", moe.Experts);
+            Require(moe.Active > 0 && moe.Active <= Math.Min(moe.Experts, RouterOp.MaxActive), $"experts per token must be 1 to {Math.Min(moe.Experts, RouterOp.MaxActive)}", moe.Active);
+            Require(moe.Ffn is > 0 and <= 1 << 20, "the experts' feed-forward size must be 1 to 1048576", moe.Ffn);
+            Require(moe.SparseStep > 0 && moe.DenseLayers is not null, "decoder_sparse_step must be 1 or more, and the dense layers a list", moe.SparseStep);
+        }
         Require(Rope!.Yarn is null or { Factor: >= 1 and <= 1024, BetaFast: > 0, BetaSlow: > 0, Original: null or > 0 }, "YaRN wants a factor of 1 to 1024 and positive betas and positions", Rope.Yarn!);
     }
 }
+
+/// <summary>Mixture of experts: how many, how many a token takes, their feed-forward size, whether the weights of those taken are divided by their sum, and which layers have it.</summary>
+/// <param name="SparseStep">Every so manieth layer, from layer SparseStep - 1 on.</param>
+/// <param name="DenseLayers">Layers that have none all the same.</param>
+public sealed record MoeConfig(int Experts, int Active, int Ffn, bool Renormalise, int SparseStep, int[] DenseLayers);
 
 /// <summary>Rotary embedding: the base, and YaRN's interpolation where it is asked for.</summary>
 public sealed record RopeConfig(double Theta, YarnConfig? Yarn);

@@ -16,18 +16,30 @@ public sealed class Qwen3Weights
     /// <summary>The type of the matrices, as the closing line names it.</summary>
     public DType Type => Head.Type;
 
-    /// <summary>Makes the weights of a model from its tensors' names; <paramref name="panels"/> and <paramref name="vector"/> fetch one tensor of the shape it must have.</summary>
-    public static Qwen3Weights From(Qwen3Config c, Func<string, int, int, Tensor> panels, Func<string, int, Tensor> vector)
+    /// <summary>Makes the weights of a model from its tensors' names; <paramref name="from"/> fetches each, of the shape it must have.</summary>
+    public static Qwen3Weights From(Qwen3Config c, IWeightSource from)
     {
-        var embedding = panels("embedding", c.Vocabulary, c.Hidden);
+        var embedding = from.Matrix("embedding", c.Vocabulary, c.Hidden);
         return new Qwen3Weights
         {
             Embedding = embedding,
-            Head = c.Tied ? embedding : panels("head", c.Vocabulary, c.Hidden),
-            FinalNorm = vector("final_norm", c.Hidden),
-            Layers = [.. Enumerable.Range(0, c.Layers).Select(i => Qwen3Layer.From(c, i, panels, vector))],
+            Head = c.Tied ? embedding : from.Matrix("head", c.Vocabulary, c.Hidden),
+            FinalNorm = from.Vector("final_norm", c.Hidden),
+            Layers = [.. Enumerable.Range(0, c.Layers).Select(i => Qwen3Layer.From(c, i, from))],
         };
     }
+}
+
+/// <summary>Where weights come from: a file, or a generator.</summary>
+public interface IWeightSource
+{
+    /// <summary>A matrix in panels; <paramref name="type"/>: the type it must have, or null for the model's.</summary>
+    Tensor Matrix(string name, int rows, int cols, DType? type = null);
+
+    /// <summary>One matrix for each expert.</summary>
+    Tensor Experts(string name, int experts, int rows, int cols);
+
+    Tensor Vector(string name, int cols);
 }
 
 /// <summary>One layer. Q, K and V are one matrix; gate and up are one, taking turns panel by panel.</summary>
@@ -42,27 +54,51 @@ public sealed class Qwen3Layer
     public required Tensor Out { get; init; }            // (D, H · d)
     public required Tensor OutBias { get; init; }        // (1, D) or none
     public required Tensor FfnNorm { get; init; }        // (1, D)
-    public required Tensor GateUp { get; init; }         // (2F, D)
-    public required Tensor Down { get; init; }           // (D, F)
+    public required Tensor GateUp { get; init; }         // (2F, D); none where there are experts
+    public required Tensor Down { get; init; }           // (D, F); none where there are experts
+    public required Qwen3Experts? Experts { get; init; } // null: dense
 
-    public long Bytes => Qkv.Bytes + Out.Bytes + GateUp.Bytes + Down.Bytes;
+    /// <summary>Bytes that a decode step of one token reads.</summary>
+    public long Bytes => Qkv.Bytes + Out.Bytes + GateUp.Bytes + Down.Bytes + (Experts?.Bytes ?? 0);
 
-    internal static Qwen3Layer From(Qwen3Config c, int i, Func<string, int, int, Tensor> panels, Func<string, int, Tensor> vector)
+    internal static Qwen3Layer From(Qwen3Config c, int i, IWeightSource from)
     {
         int qkv = (c.Heads + 2 * c.KvHeads) * c.HeadDim;
+        bool moe = c.IsMoe(i);
         return new Qwen3Layer
         {
             Index = i,
-            AttnNorm = vector($"layers.{i}.attn_norm", c.Hidden),
-            Qkv = panels($"layers.{i}.qkv", qkv, c.Hidden),
-            QkvBias = c.AttentionBias ? vector($"layers.{i}.qkv_bias", qkv) : Tensor.None,
-            QNorm = vector($"layers.{i}.q_norm", c.HeadDim),
-            KNorm = vector($"layers.{i}.k_norm", c.HeadDim),
-            Out = panels($"layers.{i}.out", c.Hidden, c.Heads * c.HeadDim),
-            OutBias = c.AttentionBias ? vector($"layers.{i}.out_bias", c.Hidden) : Tensor.None,
-            FfnNorm = vector($"layers.{i}.ffn_norm", c.Hidden),
-            GateUp = panels($"layers.{i}.gate_up", GateUpOp.JoinedRows(c.Ffn), c.Hidden),
-            Down = panels($"layers.{i}.down", c.Hidden, c.Ffn),
+            AttnNorm = from.Vector($"layers.{i}.attn_norm", c.Hidden),
+            Qkv = from.Matrix($"layers.{i}.qkv", qkv, c.Hidden),
+            QkvBias = c.AttentionBias ? from.Vector($"layers.{i}.qkv_bias", qkv) : Tensor.None,
+            QNorm = from.Vector($"layers.{i}.q_norm", c.HeadDim),
+            KNorm = from.Vector($"layers.{i}.k_norm", c.HeadDim),
+            Out = from.Matrix($"layers.{i}.out", c.Hidden, c.Heads * c.HeadDim),
+            OutBias = c.AttentionBias ? from.Vector($"layers.{i}.out_bias", c.Hidden) : Tensor.None,
+            FfnNorm = from.Vector($"layers.{i}.ffn_norm", c.Hidden),
+            GateUp = moe ? Tensor.None : from.Matrix($"layers.{i}.gate_up", GateUpOp.JoinedRows(c.Ffn), c.Hidden),
+            Down = moe ? Tensor.None : from.Matrix($"layers.{i}.down", c.Hidden, c.Ffn),
+            Experts = moe ? Qwen3Experts.From(c, c.Moe!, i, from) : null,
         };
     }
+}
+
+/// <summary>The experts of one layer.</summary>
+public sealed class Qwen3Experts
+{
+    public required MoeConfig Config { get; init; }
+    public required Tensor Router { get; init; }         // (E, D) f32
+    public required Tensor GateUp { get; init; }         // E times (2F, D)
+    public required Tensor Down { get; init; }           // E times (D, F)
+
+    /// <summary>Bytes that one token reads: those of the experts it takes.</summary>
+    public long Bytes => Router.Bytes + (GateUp.Bytes + Down.Bytes) / Config.Experts * Config.Active;
+
+    internal static Qwen3Experts From(Qwen3Config c, MoeConfig moe, int i, IWeightSource from) => new()
+    {
+        Config = moe,
+        Router = from.Matrix($"layers.{i}.router", moe.Experts, c.Hidden, DType.F32),
+        GateUp = from.Experts($"layers.{i}.experts.gate_up", moe.Experts, GateUpOp.JoinedRows(moe.Ffn), c.Hidden),
+        Down = from.Experts($"layers.{i}.experts.down", moe.Experts, c.Hidden, moe.Ffn),
+    };
 }

@@ -4,7 +4,7 @@ using Tessera.Shaders;
 namespace Tessera.Runtime.Models;
 
 /// <summary>Models of a real shape with random weights, made on the device: to measure speed where no weights can be had.</summary>
-public static unsafe class Synthetic
+public static class Synthetic
 {
     /// <summary>The shapes that can be asked for, by the names of the published models.</summary>
     public static readonly IReadOnlyDictionary<string, Qwen3Config> Shapes = new Dictionary<string, Qwen3Config>(StringComparer.Ordinal)
@@ -15,7 +15,13 @@ public static unsafe class Synthetic
         ["qwen3-8b"] = Shape(4096, 36, 32, 12288, tied: false),
         ["qwen3-14b"] = Shape(5120, 40, 40, 17408, tied: false),
         ["qwen3-32b"] = Shape(5120, 64, 64, 25600, tied: false),
+        ["qwen3-30b-a3b"] = Moe(2048, 48, 32, 6144, 768, 151936),
+        ["qwen3-235b-a22b"] = Moe(4096, 94, 64, 12288, 1536, 151936),
+        ["moe-mini"] = Moe(2048, 6, 32, 6144, 768, 32768), // 30B-A3B's layer, six times
     };
+
+    static Qwen3Config Moe(int hidden, int layers, int heads, int ffn, int expertFfn, int vocabulary) =>
+        Shape(hidden, layers, heads, ffn, tied: false) with { KvHeads = 4, Vocabulary = vocabulary, Moe = new MoeConfig(128, 8, expertFfn, true, 1, []) };
 
     static Qwen3Config Shape(int hidden, int layers, int heads, int ffn, bool tied) => new()
     {
@@ -27,35 +33,62 @@ public static unsafe class Synthetic
     /// <exception cref="TesseraException">The device cannot hold them.</exception>
     public static LoadedModel Make(Qwen3Config config, DType type, IDevice device)
     {
-        var memory = new List<DeviceMemory>();
-        uint seed = 1;
-        var piece = new byte[1 << 20];
-        Tensor Panels(string name, int rows, int cols)
-        {
-            var at = device.Allocate(Tile.Bytes(type, rows, cols));
-            memory.Add(at);
-            var tensor = Tensor.Weights(at, 0, type, rows, cols);
-            float spread = 1 / MathF.Sqrt(cols);
-            Fill(device, at, 0, Tile.ScalePlane(type, rows, cols), piece, type, spread, ref seed);
-            if (type == DType.Q8) Fill(device, at, Tile.ScalePlane(type, rows, cols), at.Bytes - Tile.ScalePlane(type, rows, cols), piece, DType.F16, spread / 127, ref seed, positive: true);
-            return tensor;
-        }
-        Tensor Vector(string name, int cols)
-        {
-            var at = device.Allocate(4L * cols);
-            memory.Add(at);
-            Fill(device, at, 0, 4L * cols, piece, DType.F32, 1, ref seed, positive: true);
-            return Tensor.Packed(at, 0, DType.F32, 1, cols);
-        }
-        try { return new LoadedModel(memory, Qwen3Weights.From(config, Panels, Vector)); }
+        var source = new RandomWeights(device, type);
+        try { return new LoadedModel(source.Memory, Qwen3Weights.From(config, source)); }
         catch
         {
-            foreach (var region in memory) region.Dispose();
+            foreach (var region in source.Memory) region.Dispose();
             throw;
         }
     }
+}
 
-    static void Fill(IDevice device, DeviceMemory at, long offset, long bytes, byte[] piece, DType type, float spread, ref uint seed, bool positive = false)
+/// <summary>Random weights in panels, made on the device piece by piece.</summary>
+sealed unsafe class RandomWeights(IDevice device, DType type) : IWeightSource
+{
+    readonly byte[] piece = new byte[1 << 20];
+    uint seed = 1;
+
+    public List<DeviceMemory> Memory { get; } = [];
+
+    public Tensor Matrix(string name, int rows, int cols, DType? own)
+    {
+        var at = Take(Tile.Bytes(own ?? type, rows, cols));
+        Panels(at, 0, own ?? type, rows, cols);
+        return Tensor.Weights(at, 0, own ?? type, rows, cols);
+    }
+
+    public Tensor Experts(string name, int experts, int rows, int cols)
+    {
+        long one = Tile.Bytes(type, rows, cols);
+        var at = Take(experts * one);
+        for (int e = 0; e < experts; e++) Panels(at, e * one, type, rows, cols);
+        return Tensor.OfExperts(at, 0, type, experts, rows, cols);
+    }
+
+    public Tensor Vector(string name, int cols)
+    {
+        var at = Take(4L * cols);
+        Fill(at, 0, 4L * cols, DType.F32, 1, positive: true);
+        return Tensor.Packed(at, 0, DType.F32, 1, cols);
+    }
+
+    DeviceMemory Take(long bytes)
+    {
+        var at = device.Allocate(bytes);
+        Memory.Add(at);
+        return at;
+    }
+
+    void Panels(DeviceMemory at, long offset, DType type, int rows, int cols)
+    {
+        float spread = 1 / MathF.Sqrt(cols);
+        long scales = Tile.ScalePlane(type, rows, cols);
+        Fill(at, offset, scales, type, spread);
+        if (type == DType.Q8) Fill(at, offset + scales, Tile.Bytes(type, rows, cols) - scales, DType.F16, spread / 127, positive: true);
+    }
+
+    void Fill(DeviceMemory at, long offset, long bytes, DType type, float spread, bool positive = false)
     {
         for (long done = 0; done < bytes; done += piece.Length)
         {

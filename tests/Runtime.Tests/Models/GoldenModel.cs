@@ -10,7 +10,7 @@ namespace Tessera.Runtime.Tests.Models;
 /// <summary>A golden model: its folder, its goldens, and its tiled file, converted once for each type.</summary>
 public sealed unsafe class GoldenModel : IDisposable
 {
-    public static readonly string[] Dense = ["numbers-dense", "tiny-bias", "tiny-f16", "tiny-yarn", "tiny-tied-d64-v1003"];
+    public static readonly string[] All = ["numbers-dense", "tiny-bias", "tiny-f16", "tiny-yarn", "tiny-tied-d64-v1003", "numbers-moe", "tiny-moe-mixed", "tiny-f32"];
 
     readonly Safetensors golden;
 

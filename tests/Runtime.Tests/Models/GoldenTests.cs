@@ -13,8 +13,9 @@ public class GoldenTests
     {
         var data = new TheoryData<string, string>();
         foreach (string device in TestDevices.ForModels)
-            foreach (string model in GoldenModel.Dense) data.Add(device, model);
+            foreach (string model in GoldenModel.All) data.Add(device, model);
         data.Add("reference", "tiny-bias");
+        data.Add("reference", "tiny-moe-mixed");
         return data;
     }
 
@@ -111,12 +112,18 @@ public class GoldenTests
         return [.. ids[prompt.Length..]];
     }
 
-    public static TheoryData<string> Devices => [.. TestDevices.ForModels];
-
-    [Theory, MemberData(nameof(Devices))]
-    public void Q8_fast_agrees_with_the_goldens_best_token(string device)
+    public static TheoryData<string, string> Trained()
     {
-        using var model = new GoldenModel("numbers-dense", DType.Q8);
+        var data = new TheoryData<string, string>();
+        foreach (string device in TestDevices.ForModels)
+            foreach (string model in new[] { "numbers-dense", "numbers-moe" }) data.Add(device, model);
+        return data;
+    }
+
+    [Theory, MemberData(nameof(Trained))]
+    public void Q8_fast_agrees_with_the_goldens_best_token(string device, string name)
+    {
+        using var model = new GoldenModel(name, DType.Q8);
         using var on = TestDevices.Open(device);
         using var runner = model.Runner(on, Numerics.Fast, out var loaded);
         using var _ = loaded;
@@ -134,7 +141,7 @@ public class GoldenTests
                 }
             });
         }
-        TestContext.Current.SendDiagnosticMessage($"q8 fast on {device}: {same} of {all} best tokens agree");
+        TestContext.Current.SendDiagnosticMessage($"{name} q8 fast on {device}: {same} of {all} best tokens agree");
         Assert.True(same >= 0.985 * all, $"{same} of {all} best tokens agree");
     }
 }
