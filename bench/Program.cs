@@ -30,7 +30,11 @@ models.SetAction(p => Cli.Guard(_ => ModelReport.Run(new ModelReport.Request(p.G
 var logits = new Command("logits", "the eight best logits after every token, as one line of JSON") { model, device, tokens, numerics, json };
 logits.SetAction(p => Cli.Guard(_ => LogitsReport.Run(p.GetValue(model), p.GetValue(device), p.GetRequiredValue(tokens), Parse(p.GetValue(numerics)!))));
 
-var root = new RootCommand("Measures Tessera: devices, ops, models.") { devices, ops, models, logits };
+var index = new Option<int>("--index") { Description = "which Vulkan device" }.Within(0);
+var paper = new Command("paper", "what the driver's compiler makes of every shader; see bench/paper.sh") { index };
+paper.SetAction(p => Cli.Guard(_ => PaperReport.Run(p.GetValue(index))));
+
+var root = new RootCommand("Measures Tessera: devices, ops, models.") { devices, ops, models, logits, paper };
 return Cli.Run(root, args);
 
 static Numerics Parse(string name) => name == "exact" ? Numerics.Exact : Numerics.Fast;

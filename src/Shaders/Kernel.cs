@@ -20,6 +20,9 @@ public sealed class Kernel
     /// <summary>How many independent units a call has for the reference and host bodies.</summary>
     public required Func<Call, int> Units { get; init; }
 
+    /// <summary>Floating-point operations of a call at most, where they are what takes the time.</summary>
+    public Func<Call, double> Flops { get; init; } = _ => 0;
+
     public required Body Reference { get; init; }
 
     public required Body Host { get; init; }

@@ -131,15 +131,17 @@ public class EngineTests(TrainedModel model) : IClassFixture<TrainedModel>
         Assert.Contains("holds no tokenizer", Told(() => engine.Generate("hi")));
     }
 
-    [Fact]
-    public void Decoding_allocates_nothing()
+    public static TheoryData<string> Devices => [.. TestDevices.ForModels];
+
+    [Theory, MemberData(nameof(Devices))]
+    public void Decoding_allocates_nothing(string device)
     {
         foreach (var sampling in new[] { SamplingOptions.Greedy, new SamplingOptions { Temperature = 0.6f, TopK = 20, TopP = 0.95f, Seed = 1 }, new SamplingOptions { Temperature = 0, RepetitionPenalty = 1.01f } })
         {
             long least = long.MaxValue;
             for (int attempt = 0; attempt < 3; attempt++) // another thread of the test run may allocate meanwhile
             {
-                using var engine = Engine.Load(model.Q8Path, new EngineOptions { Device = "host", Context = 512 });
+                using var engine = Engine.Load(model.Q8Path, new EngineOptions { Device = TestDevices.Named(device), Context = 512 });
                 var generation = Unending(engine, sampling);
                 for (int i = 0; i < 32; i++) generation.Next();
                 long before = GC.GetAllocatedBytesForCurrentThread();

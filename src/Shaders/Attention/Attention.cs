@@ -21,6 +21,7 @@ public static partial class AttentionOp
         Bindings = ["q:in", "keys:in", "values:in", "blocks:in", "sequences:in", "positions:in", "y:out", "count:in"],
         ArgBytes = 28,
         Units = call => (call.Args<Args>().Tokens + TileTokens - 1) / TileTokens * call.Args<Args>().KvHeads,
+        Flops = call => 4.0 * call.Args<Args>().Tokens * call.Args<Args>().Heads * call.Args<Args>().HeadDim * call.Args<Args>().MaxBlocks * KvBlock.Tokens,
         Reference = Reference,
         Host = Host,
         Vulkan = Vulkan,

@@ -14,6 +14,7 @@ public static partial class ExpertDownOp
         Bindings = ["w:in", "x:in", "order:in", "groups:in", "y:out"],
         ArgBytes = 16,
         Units = call => call.Args<Args>().Experts * Tile.Panels(call.Args<Args>().Outer),
+        Flops = call => 2.0 * call.Args<Args>().Pairs * call.Args<Args>().Outer * call.Args<Args>().Inner,
         Reference = Reference,
         Host = Host,
         Vulkan = Vulkan,

@@ -14,6 +14,7 @@ public static partial class ExpertGateUpOp
         Bindings = ["w:in", "x:in", "order:in", "groups:in", "y:out"],
         ArgBytes = 20,
         Units = call => call.Args<Args>().Experts * Tile.Tiles(call.Args<Args>().Ffn),
+        Flops = call => 4.0 * call.Args<Args>().Tokens * call.Args<Args>().Active * call.Args<Args>().Ffn * call.Args<Args>().Inner,
         Reference = Reference,
         Host = Host,
         Vulkan = Vulkan,

@@ -17,6 +17,7 @@ public static partial class GateUpOp
         Bindings = ["w:in", "x:in", "y:out", "count:in"],
         ArgBytes = 12,
         Units = call => Tile.Tiles(call.Args<Args>().Ffn), // 32 outputs: a group of A8
+        Flops = call => 4.0 * call.Args<Args>().Tokens * call.Args<Args>().Ffn * call.Args<Args>().Inner,
         Reference = Reference,
         Host = Host,
         Vulkan = Vulkan,

@@ -20,6 +20,7 @@ public static partial class MatMulOp
         Bindings = ["w:in", "x:in", "y:inout", "bias:in", "count:in"],
         ArgBytes = 16,
         Units = call => Tile.Panels(call.Args<Args>().Outer),
+        Flops = call => 2.0 * call.Args<Args>().Tokens * call.Args<Args>().Outer * call.Args<Args>().Inner,
         Reference = Reference,
         Host = Host,
         Vulkan = Vulkan,

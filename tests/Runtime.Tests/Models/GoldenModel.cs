@@ -43,7 +43,7 @@ public sealed unsafe class GoldenModel : IDisposable
     }
 
     /// <summary>A runner for one sequence on a device; all positions of a chunk can be wanted.</summary>
-    public Runner Runner(Devices.IDevice device, Numerics numerics, out LoadedModel loaded, int layers = int.MaxValue, int tokens = 37)
+    public Runner Runner(Runtime.Devices.IDevice device, Numerics numerics, out LoadedModel loaded, int layers = int.MaxValue, int tokens = 37)
     {
         loaded = LoadedModel.From(File, device);
         var w = loaded.Weights;

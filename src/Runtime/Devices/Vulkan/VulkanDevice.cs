@@ -19,13 +19,13 @@ public sealed unsafe partial class VulkanDevice : IDevice
     VulkanDevice(VulkanInstance instance, VulkanProbe probe, int index)
     {
         (this.instance, Probe, Name, Api) = (instance, probe, $"vulkan:{index}", instance.Api);
-        Handle = Create(probe);
+        Handle = Create(Api, probe, statistics: false);
         Api.GetDeviceQueue(Handle, probe.ComputeFamily, 0, out queue);
         var poolInfo = new CommandPoolCreateInfo { SType = StructureType.CommandPoolCreateInfo, QueueFamilyIndex = probe.ComputeFamily, Flags = CommandPoolCreateFlags.ResetCommandBufferBit };
         Api.CreateCommandPool(Handle, in poolInfo, null, out pool).Check();
         var fenceInfo = new FenceCreateInfo { SType = StructureType.FenceCreateInfo };
         Api.CreateFence(Handle, in fenceInfo, null, out fence).Check();
-        Pipelines = new VulkanPipelines(Api, Handle, Math.Clamp(probe.Features.SubgroupSize, 4, 32));
+        Pipelines = new VulkanPipelines(Api, Handle, probe);
         copies = Commands();
     }
 
@@ -85,13 +85,21 @@ public sealed unsafe partial class VulkanDevice : IDevice
 
     public void Submit(Segment segment) => Submit(((VulkanSegment)segment).Commands);
 
+    /// <summary>How often the queue was handed work.</summary>
+    internal long Submissions { get; private set; }
+
+    /// <summary>For tests: what the next submission returns instead of being made.</summary>
+    internal Result? Injected { get; set; }
+
     public void Wait()
     {
         if (!busy) return;
         var waited = fence;
-        Api.WaitForFences(Handle, 1, in waited, true, ulong.MaxValue).Check();
-        Api.ResetFences(Handle, 1, in waited).Check();
         busy = false;
+        var result = Api.WaitForFences(Handle, 1, in waited, true, ulong.MaxValue);
+        Lost(result);
+        result.Check("vkWaitForFences");
+        Api.ResetFences(Handle, 1, in waited).Check();
     }
 
     public double MeasureBandwidth()
@@ -149,27 +157,51 @@ public sealed unsafe partial class VulkanDevice : IDevice
     internal void Submit(CommandBuffer commands)
     {
         Wait();
-        var info = new SubmitInfo { SType = StructureType.SubmitInfo, CommandBufferCount = 1, PCommandBuffers = &commands };
-        Api.QueueSubmit(queue, 1, in info, fence).Check();
+        Submit(new ReadOnlySpan<CommandBuffer>(in commands));
+    }
+
+    /// <summary>In order, the fence behind the last.</summary>
+    void Submit(ReadOnlySpan<CommandBuffer> commands)
+    {
+        Wait();
+        for (int i = 0; i < commands.Length; i++)
+        {
+            var one = commands[i];
+            var info = new SubmitInfo { SType = StructureType.SubmitInfo, CommandBufferCount = 1, PCommandBuffers = &one };
+            var result = Injected ?? Api.QueueSubmit(queue, 1, in info, i == commands.Length - 1 ? fence : default);
+            Injected = null;
+            Lost(result);
+            result.Check("vkQueueSubmit");
+            Submissions++;
+        }
         busy = true;
     }
 
-    Device Create(VulkanProbe probe)
+    void Lost(Result result)
+    {
+        if (result == Result.ErrorDeviceLost)
+            throw new DeviceLostException($"{Name} ({Probe.Name}) was lost: the driver reset it, or it is gone; what was computed on it is lost too, load the model again or use another --device");
+    }
+
+    /// <summary>The logical device, with the features our shaders want; <paramref name="statistics"/>: and those that tell what a compiler made of them.</summary>
+    internal static Device Create(Vk api, VulkanProbe probe, bool statistics)
     {
         float priority = 1;
         var queueInfo = new DeviceQueueCreateInfo { SType = StructureType.DeviceQueueCreateInfo, QueueFamilyIndex = probe.ComputeFamily, QueueCount = 1, PQueuePriorities = &priority };
         var dot = new PhysicalDeviceShaderIntegerDotProductFeatures { SType = StructureType.PhysicalDeviceShaderIntegerDotProductFeatures, ShaderIntegerDotProduct = true };
         var twelve = new PhysicalDeviceVulkan12Features { SType = StructureType.PhysicalDeviceVulkan12Features, BufferDeviceAddress = true, PNext = probe.Features.IntegerDot ? &dot : null };
-        var features = new PhysicalDeviceFeatures2 { SType = StructureType.PhysicalDeviceFeatures2, PNext = &twelve, Features = new PhysicalDeviceFeatures { ShaderInt64 = true } };
-        byte** names = stackalloc byte*[probe.Extensions.Count];
-        for (int i = 0; i < probe.Extensions.Count; i++) names[i] = (byte*)Marshal.StringToCoTaskMemUTF8(probe.Extensions[i]);
+        var told = new PhysicalDevicePipelineExecutablePropertiesFeaturesKHR { SType = StructureType.PhysicalDevicePipelineExecutablePropertiesFeaturesKhr, PipelineExecutableInfo = true, PNext = &twelve };
+        var features = new PhysicalDeviceFeatures2 { SType = StructureType.PhysicalDeviceFeatures2, PNext = statistics ? &told : &twelve, Features = new PhysicalDeviceFeatures { ShaderInt64 = true } };
+        string[] extensions = statistics ? [.. probe.Extensions, "VK_KHR_pipeline_executable_properties"] : [.. probe.Extensions];
+        byte** names = stackalloc byte*[extensions.Length];
+        for (int i = 0; i < extensions.Length; i++) names[i] = (byte*)Marshal.StringToCoTaskMemUTF8(extensions[i]);
         var info = new DeviceCreateInfo
         {
             SType = StructureType.DeviceCreateInfo, PNext = &features, QueueCreateInfoCount = 1, PQueueCreateInfos = &queueInfo,
-            EnabledExtensionCount = (uint)probe.Extensions.Count, PpEnabledExtensionNames = names,
+            EnabledExtensionCount = (uint)extensions.Length, PpEnabledExtensionNames = names,
         };
-        var result = Api.CreateDevice(probe.Handle, in info, null, out var handle);
-        for (int i = 0; i < probe.Extensions.Count; i++) Marshal.FreeCoTaskMem((nint)names[i]);
+        var result = api.CreateDevice(probe.Handle, in info, null, out var handle);
+        for (int i = 0; i < extensions.Length; i++) Marshal.FreeCoTaskMem((nint)names[i]);
         result.Check("vkCreateDevice");
         return handle;
     }

@@ -3,7 +3,7 @@ using Tessera.Shaders;
 
 namespace Tessera.Runtime.Devices.Vulkan;
 
-/// <summary>Compute pipelines by shader, made on first use. Kernels bind nothing: addresses and arguments travel as push constants.</summary>
+/// <summary>Compute pipelines by shader. Kernels bind nothing: addresses and arguments travel as push constants. What the driver compiled is kept on disk.</summary>
 sealed unsafe class VulkanPipelines : IDisposable
 {
     public const int PushBytes = 128;
@@ -13,9 +13,10 @@ sealed unsafe class VulkanPipelines : IDisposable
     readonly int lanes;                  // constant 0 of every shader
     readonly Dictionary<string, Pipeline> pipelines = new(StringComparer.Ordinal);
 
-    public VulkanPipelines(Vk api, Device device, int lanes)
+    public VulkanPipelines(Vk api, Device device, VulkanProbe probe)
     {
-        (this.api, this.device, this.lanes) = (api, device, lanes);
+        (this.api, this.device, lanes) = (api, device, Math.Clamp(probe.Features.SubgroupSize, 4, 32));
+        Cache = new VulkanPipelineCache(api, device, probe);
         var range = new PushConstantRange { StageFlags = ShaderStageFlags.ComputeBit, Size = PushBytes };
         var info = new PipelineLayoutCreateInfo { SType = StructureType.PipelineLayoutCreateInfo, PushConstantRangeCount = 1, PPushConstantRanges = &range };
         api.CreatePipelineLayout(device, in info, null, out var layout).Check();
@@ -24,9 +25,25 @@ sealed unsafe class VulkanPipelines : IDisposable
 
     public PipelineLayout Layout { get; }
 
-    public Pipeline Of(string shader)
+    public VulkanPipelineCache Cache { get; }
+
+    public Pipeline Of(string shader) => pipelines[shader];
+
+    /// <summary>Compiles what is not there yet, side by side.</summary>
+    public void Prepare(IEnumerable<string> shaders)
     {
-        if (pipelines.TryGetValue(shader, out var pipeline)) return pipeline;
+        string[] missing = [.. shaders.Distinct().Where(s => !pipelines.ContainsKey(s))];
+        if (missing.Length == 0) return;
+        var made = new Pipeline[missing.Length];
+        try { Parallel.For(0, missing.Length, i => made[i] = Make(missing[i])); }
+        catch (AggregateException e) when (e.InnerException is TesseraException first) { throw first; }
+        for (int i = 0; i < missing.Length; i++) pipelines.Add(missing[i], made[i]);
+        Cache.Save();
+    }
+
+    /// <summary>Compiles one shader; with <paramref name="statistics"/> the driver remembers what it made of it.</summary>
+    public Pipeline Make(string shader, bool statistics = false)
+    {
         byte[] code = Code(shader);
         ShaderModule module;
         fixed (byte* words = code)
@@ -40,15 +57,16 @@ sealed unsafe class VulkanPipelines : IDisposable
         var constants = new SpecializationInfo { MapEntryCount = 1, PMapEntries = &entry, DataSize = sizeof(int), PData = &value };
         var create = new ComputePipelineCreateInfo
         {
-            SType = StructureType.ComputePipelineCreateInfo, Layout = Layout,
+            SType = StructureType.ComputePipelineCreateInfo, Layout = Layout, Flags = statistics ? PipelineCreateFlags.CreateCaptureStatisticsBitKhr : 0,
             Stage = new PipelineShaderStageCreateInfo { SType = StructureType.PipelineShaderStageCreateInfo, Stage = ShaderStageFlags.ComputeBit, Module = module, PName = main, PSpecializationInfo = &constants },
         };
-        var result = api.CreateComputePipelines(device, default, 1, in create, null, out pipeline);
+        var result = api.CreateComputePipelines(device, Cache.Handle, 1, in create, null, out var pipeline);
         api.DestroyShaderModule(device, module, null);
-        if (result != Result.Success) throw new TesseraException($"vkCreateComputePipelines({shader}) = {result}");
-        pipelines.Add(shader, pipeline);
-        return pipeline;
+        return result == Result.Success ? pipeline : throw new TesseraException($"vkCreateComputePipelines({shader}) = {result}");
     }
+
+    /// <summary>All shaders that are built in.</summary>
+    public static IEnumerable<string> All => typeof(Kernel).Assembly.GetManifestResourceNames().Where(n => n.EndsWith(".spv", StringComparison.Ordinal)).Select(n => n[..^4]).Order(StringComparer.Ordinal);
 
     static byte[] Code(string shader)
     {
@@ -62,5 +80,6 @@ sealed unsafe class VulkanPipelines : IDisposable
     {
         foreach (var pipeline in pipelines.Values) api.DestroyPipeline(device, pipeline, null);
         api.DestroyPipelineLayout(device, Layout, null);
+        Cache.Dispose();
     }
 }

@@ -14,6 +14,11 @@ sealed unsafe class VulkanProbe
     public Features Features { get; }
     public uint ComputeFamily { get; }
 
+    /// <summary>The driver's mark on pipelines it compiled for this device, and a name for files of them.</summary>
+    public byte[] CacheId { get; } = [];
+
+    public string CacheName { get; } = "";
+
     /// <summary>What a tick of a timestamp is.</summary>
     public double TimestampSeconds { get; }
 
@@ -37,6 +42,8 @@ sealed unsafe class VulkanProbe
         api.GetPhysicalDeviceProperties(handle, out var plain);
         Name = Marshal.PtrToStringUTF8((nint)plain.DeviceName) ?? "";
         Driver = "";
+        CacheId = new ReadOnlySpan<byte>(plain.PipelineCacheUuid, 16).ToArray();
+        CacheName = $"{plain.VendorID:x4}-{plain.DeviceID:x4}-{Convert.ToHexStringLower(CacheId)}";
         TimestampSeconds = plain.Limits.TimestampPeriod * 1e-9;
         if (plain.ApiVersion < (1u << 22 | 2u << 12))
         {
@@ -60,11 +67,13 @@ sealed unsafe class VulkanProbe
         if (names.Contains("VK_EXT_memory_budget")) Extensions.Add("VK_EXT_memory_budget");
         Features = new Features((int)subgroup.SubgroupSize, hasDot && integerDot.ShaderIntegerDotProduct, half.ShaderFloat16, half.ShaderInt8);
         ComputeFamily = Family(api, handle);
-        PassedOver = !half.BufferDeviceAddress ? "it has no buffer device addresses"
-            : !features.Features.ShaderInt64 ? "its shaders have no 64-bit integers"
-            : ComputeFamily == uint.MaxValue ? "it has no compute queue"
-            : Kind == DeviceKind.Null ? "it is null hardware: it compiles and computes nothing" : null;
+        PassedOver = Unfit(half.BufferDeviceAddress, features.Features.ShaderInt64, ComputeFamily != uint.MaxValue, Kind);
     }
+
+    /// <summary>Why a device cannot run our kernels, or null.</summary>
+    internal static string? Unfit(bool addresses, bool int64, bool computes, DeviceKind kind) =>
+        !addresses ? "it has no buffer device addresses" : !int64 ? "its shaders have no 64-bit integers" : !computes ? "it has no compute queue"
+        : kind == DeviceKind.Null ? "it is null hardware: it compiles and computes nothing" : null;
 
     static HashSet<string> ExtensionNames(Vk api, PhysicalDevice handle)
     {

@@ -3,9 +3,11 @@ using Tessera.Shaders;
 
 namespace Tessera.Runtime.Devices.Vulkan;
 
-/// <summary>A command buffer recorded once: pipeline, addresses and arguments, dispatch, and a barrier before the next.</summary>
+/// <summary>Command buffers recorded once: pipeline, addresses and arguments, dispatch, and a barrier before the next. Long work is cut: drivers reset a GPU that is busy with one submission for two seconds.</summary>
 sealed unsafe class VulkanSegment : Segment
 {
+    const double MostSeconds = 0.1;
+
     readonly VulkanDevice device;
     readonly Variant[] variants;
 
@@ -13,11 +15,34 @@ sealed unsafe class VulkanSegment : Segment
     {
         this.device = device;
         variants = [.. calls.Select(Choose)];
-        Commands = device.Commands();
-        Fill(Commands, default);
+        device.Pipelines.Prepare(variants.Select(v => v.Shader));
+        var cuts = new List<Range>();
+        int first = 0;
+        double seconds = 0;
+        for (int i = 0; i < calls.Length; i++)
+        {
+            double more = Estimate(calls[i]);
+            if (i > first && seconds + more > MostSeconds)
+            {
+                cuts.Add(first..i);
+                (first, seconds) = (i, 0);
+            }
+            seconds += more;
+        }
+        cuts.Add(first..calls.Length);
+        Commands = [.. cuts.Select(cut =>
+        {
+            var commands = device.Commands();
+            Fill(commands, cut, default);
+            return commands;
+        })];
     }
 
-    public CommandBuffer Commands { get; }
+    /// <summary>One submission each.</summary>
+    public CommandBuffer[] Commands { get; }
+
+    /// <summary>Seconds on a slow GPU: what it reads at 100 GB/s, what it computes at 1 TFLOP/s.</summary>
+    static double Estimate(Call call) => call.Tensors.Sum(t => t.Bytes) / 100e9 + call.Kernel.Flops(call) / 1e12;
 
     /// <summary>Seconds of each call, by timestamps between them.</summary>
     public double[] Profile()
@@ -27,7 +52,7 @@ sealed unsafe class VulkanSegment : Segment
         var timed = device.Commands();
         try
         {
-            Fill(timed, stamps);
+            Fill(timed, .., stamps);
             device.Submit(timed);
             device.Wait();
             var ticks = new ulong[Calls.Length + 1];
@@ -42,13 +67,14 @@ sealed unsafe class VulkanSegment : Segment
         }
     }
 
-    void Fill(CommandBuffer to, QueryPool stamps)
+    void Fill(CommandBuffer to, Range cut, QueryPool stamps)
     {
         var begin = new CommandBufferBeginInfo { SType = StructureType.CommandBufferBeginInfo, Flags = CommandBufferUsageFlags.SimultaneousUseBit };
         device.Api.BeginCommandBuffer(to, in begin).Check();
         bool timed = stamps.Handle != 0;
         if (timed) device.Api.CmdResetQueryPool(to, stamps, 0, (uint)Calls.Length + 1);
-        for (int i = 0; i < Calls.Length; i++)
+        var (offset, length) = cut.GetOffsetAndLength(Calls.Length);
+        for (int i = offset; i < offset + length; i++)
         {
             device.Barrier(to); // also against what was submitted before
             if (timed) device.Api.CmdWriteTimestamp(to, PipelineStageFlags.BottomOfPipeBit, stamps, (uint)i);
@@ -79,6 +105,6 @@ sealed unsafe class VulkanSegment : Segment
     public override void Dispose()
     {
         device.Wait();
-        device.Free(Commands);
+        foreach (var commands in Commands) device.Free(commands);
     }
 }

@@ -1,0 +1,116 @@
+using System.IO.Hashing;
+using Silk.NET.Vulkan;
+using Tessera.Runtime.Devices;
+using Tessera.Runtime.Devices.Vulkan;
+using Tessera.Runtime.Models;
+using Tessera.Runtime.Sampling;
+using Tessera.Shaders;
+using Tessera.Testing;
+using Xunit;
+
+namespace Tessera.Runtime.Tests.Devices;
+
+/// <summary>How the Vulkan device behaves where drivers and machines do not.</summary>
+public class VulkanTests(TrainedModel model) : IClassFixture<TrainedModel>
+{
+    static VulkanDevice Open() => (VulkanDevice)TestDevices.Open("lavapipe");
+
+    static void Compute(IDevice device)
+    {
+        using Shaders.DeviceMemory x = device.Allocate(Rows.Bytes(DType.F32, 2, 64)), rows = device.Allocate(64);
+        using var segment = device.Record(gpu => gpu.Gather(Tensor.OfRows(x, 0, DType.F32, 2, 64), Tensor.Packed(rows, 0, DType.I32, 1, 2), Tensor.OfRows(x, 0, DType.F32, 2, 64), Tensor.None));
+        device.Submit(segment);
+        device.Wait();
+    }
+
+    [Fact]
+    public void Pipelines_are_kept_and_what_is_broken_or_foreign_is_ignored()
+    {
+        string folder = Path.Combine(Path.GetTempPath(), $"tessera-cache-{Guid.NewGuid():N}");
+        Environment.SetEnvironmentVariable("TESSERA_CACHE", folder);
+        try
+        {
+            int Loaded()
+            {
+                using var device = Open();
+                int loaded = device.Pipelines.Cache.Loaded;
+                Compute(device);
+                return loaded;
+            }
+            Assert.Equal(0, Loaded());
+            string file = Directory.EnumerateFiles(folder, "*.pipelines").Single();
+            byte[] whole = File.ReadAllBytes(file);
+            Assert.Equal(whole.Length - 16, Loaded());
+            File.WriteAllBytes(file, whole[..(whole.Length / 2)]);
+            Assert.Equal(0, Loaded());
+            byte[] altered = [.. whole];
+            altered[^1] ^= 1;
+            File.WriteAllBytes(file, altered);
+            Assert.Equal(0, Loaded());
+            byte[] foreign = [.. whole];
+            foreign[16 + 16] ^= 1; // another driver's id, behind a hash that fits
+            XxHash128.Hash(foreign.AsSpan(16)).CopyTo(foreign, 0);
+            File.WriteAllBytes(file, foreign);
+            Assert.Equal(0, Loaded());
+            File.WriteAllBytes(file, []);
+            Assert.Equal(0, Loaded());
+        }
+        finally
+        {
+            Environment.SetEnvironmentVariable("TESSERA_CACHE", null);
+            if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [Fact]
+    public void Too_much_memory_is_refused_with_what_is_free()
+    {
+        using var device = Open();
+        Assert.Matches(@"vulkan:\d+: 1073741824 MiB were asked for, \d+ MiB are free; use a shorter context", Assert.Throws<TesseraException>(() => device.Allocate(1L << 50)).Message);
+        Compute(device); // it goes on
+    }
+
+    [Fact]
+    public void A_lost_device_is_its_own_error()
+    {
+        using var device = Open();
+        device.Injected = Result.ErrorDeviceLost;
+        var lost = Assert.Throws<DeviceLostException>(() => Compute(device));
+        Assert.Matches(@"^vulkan:\d+ \(.+\) was lost: ", lost.Message);
+    }
+
+    [Fact]
+    public void A_device_that_lacks_something_is_passed_over_with_the_reason()
+    {
+        Assert.Equal("it has no buffer device addresses", VulkanProbe.Unfit(false, true, true, DeviceKind.Discrete));
+        Assert.Equal("its shaders have no 64-bit integers", VulkanProbe.Unfit(true, false, true, DeviceKind.Discrete));
+        Assert.Equal("it has no compute queue", VulkanProbe.Unfit(true, true, false, DeviceKind.Discrete));
+        Assert.StartsWith("it is null hardware", VulkanProbe.Unfit(true, true, true, DeviceKind.Null));
+        Assert.Null(VulkanProbe.Unfit(true, true, true, DeviceKind.Software));
+    }
+
+    [Fact]
+    public void A_decode_step_is_one_submission()
+    {
+        using var engine = Engine.Load(model.Q8Path, new EngineOptions { Device = TestDevices.Named("lavapipe"), Context = 256 });
+        var generation = engine.Start([5, 6, 7, 8], SamplingOptions.Greedy);
+        for (int i = 0; i < 3; i++) generation.Next();
+        var device = (VulkanDevice)engine.Device;
+        long before = device.Submissions;
+        for (int i = 0; i < 10; i++) Assert.NotNull(generation.Next());
+        Assert.Equal(10, device.Submissions - before);
+    }
+
+    [Fact]
+    public void Long_work_is_cut_into_submissions()
+    {
+        using var device = Open();
+        const int Cols = 2048, Tokens = 4096;
+        using Shaders.DeviceMemory w = device.Allocate(Tile.Bytes(DType.Q8, Cols, Cols)), x = device.Allocate(Rows.Bytes(DType.F32, Tokens, Cols));
+        using var segment = (VulkanSegment)device.Record(gpu =>
+        {
+            for (int i = 0; i < 6; i++) gpu.MatMul(Tensor.Weights(w, 0, DType.Q8, Cols, Cols), Tensor.OfRows(x, 0, DType.F32, Tokens, Cols), Tensor.OfRows(x, 0, DType.F32, Tokens, Cols), Tensor.None, Tensor.None);
+        });
+        Assert.Equal(3, segment.Commands.Length); // 34 GFLOP each, two to a tenth of a second
+    }
+}
