@@ -42,6 +42,9 @@ public sealed class OpRun : IDisposable
         return this;
     }
 
+    /// <summary>Writes an operand on the device.</summary>
+    public void Write(Operand operand, byte[] bytes) => device.Write(operand.OnDevice, bytes);
+
     public byte[] Read(Operand operand) => Read(device, operand.OnDevice);
 
     public byte[] ReadReference(Operand operand) => Read(reference, operand.OnReference);

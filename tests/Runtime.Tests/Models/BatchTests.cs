@@ -64,6 +64,32 @@ public class BatchTests
         Assert.Equal(whole, Logits(29));
     }
 
+    [Theory, Trait("set", "all"), InlineData("host"), InlineData("lavapipe")]
+    public void YaRN_reaches_128K_positions(string device)
+    {
+        using var model = new GoldenModel("tiny-yarn");
+        var config = model.File.Index.Config with { Context = 131072 };
+        float[] Far(string name)
+        {
+            using var on = TestDevices.Open(name);
+            using var loaded = LoadedModel.From(model.File, on);
+            using var runner = new Runner(on, config, loaded.Weights, Numerics.Exact, config.Vocabulary, new BatchLimits(4, 4, 1, 131072 / KvBlock.Tokens, 0));
+            // A few tokens early and a few at the very end; between them the cache holds zeros, which count in every softmax alike.
+            foreach (int first in new[] { 0, 70000, 131069 })
+            {
+                runner.Batch.Clear();
+                for (int i = 0; i < 3; i++) runner.Batch.Add(10 + i + first % 7, 0, first + i, wanted: true);
+                runner.Run();
+            }
+            var logits = new float[config.Vocabulary];
+            runner.ReadLogits(2, logits);
+            return logits;
+        }
+        float[] expected = Far("reference"), actual = Far(device);
+        double error = expected.Zip(actual, (e, a) => Math.Pow(e - a, 2)).Sum() / expected.Sum(e => e * (double)e);
+        Assert.True(error < 1e-9, $"NMSE {error:E2}");
+    }
+
     [Fact]
     public void The_cache_takes_and_gives_back_blocks()
     {
