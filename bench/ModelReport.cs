@@ -11,7 +11,7 @@ namespace Tessera.Bench;
 /// <summary>Times a model: prefill of pp tokens, then tg decode steps of one or many sequences, behind a context of some depth.</summary>
 static class ModelReport
 {
-    public sealed record Request(string? Device, string? Model, string? Synthetic, string DType, Numerics Numerics, int Prefill, int Decode, int Streams, int Depth, int Runs, int Threads, bool Json);
+    public sealed record Request(string? Device, string? Model, string? Synthetic, string DType, Numerics Numerics, int Prefill, int Decode, int Streams, int Depth, int Runs, int Threads, bool Json, string? Kv);
 
     const int Chunk = 512;
 
@@ -29,7 +29,7 @@ static class ModelReport
         using var device = DeviceCatalog.Open(r.Device, r.Threads);
         using var loaded = file is not null ? LoadedModel.From(file, device) : Synthetic.Make(config, SegmentTypes.Panels(r.DType)!.Value, device);
         var limits = new BatchLimits(Math.Max(Chunk, r.Streams), r.Streams, r.Streams, (length + KvBlock.Tokens - 1) / KvBlock.Tokens, 0);
-        using var runner = new Runner(device, config, loaded.Weights, r.Numerics, config.Vocabulary, limits);
+        using var runner = new Runner(device, config, loaded.Weights, r.Numerics, config.Vocabulary, limits, r.Kv is null ? null : SegmentTypes.Panels(r.Kv));
         double loadSeconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
 
         var random = new Random(1);

@@ -10,6 +10,8 @@ var dtype = new Option<string>("--dtype") { Description = "type of synthetic wei
 dtype.AcceptOnlyFromAmong("f32", "bf16", "f16", "q8");
 var numerics = new Option<string>("--numerics") { Description = "exact or fast", DefaultValueFactory = _ => "fast" };
 numerics.AcceptOnlyFromAmong("exact", "fast");
+var kv = new Option<string?>("--kv") { Description = "type of keys and values in the cache: f32, f16 or q8; without it f16, in exact f32" };
+kv.AcceptOnlyFromAmong("f32", "f16", "q8");
 var pp = new Option<int>("--pp") { Description = "tokens of prefill", DefaultValueFactory = _ => 256 }.Within(1);
 var tg = new Option<int>("--tg") { Description = "tokens of decode", DefaultValueFactory = _ => 64 }.Within(1);
 var streams = new Option<int>("--streams") { Description = "sequences that decode in one batch", DefaultValueFactory = _ => 1 }.Within(1);
@@ -24,9 +26,9 @@ var devices = new Command("devices", "every device, why it is usable or not, its
 devices.SetAction(_ => Cli.Guard(_ => DevicesReport.Run()));
 var ops = new Command("ops", "times every op with GB/s, TFLOP/s and % of the measured limit") { device, numerics, op, runs, threads, json };
 ops.SetAction(p => Cli.Guard(_ => OpsReport.Run(p.GetValue(device), Parse(p.GetValue(numerics)!), p.GetValue(op), p.GetValue(runs), p.GetValue(threads), p.GetValue(json))));
-var models = new Command("model", "times prefill and decode of a model") { device, model, synthetic, dtype, numerics, pp, tg, streams, depth, runs, threads, json };
+var models = new Command("model", "times prefill and decode of a model") { device, model, synthetic, dtype, numerics, kv, pp, tg, streams, depth, runs, threads, json };
 models.SetAction(p => Cli.Guard(_ => ModelReport.Run(new ModelReport.Request(p.GetValue(device), p.GetValue(model), p.GetValue(synthetic), p.GetValue(dtype)!, Parse(p.GetValue(numerics)!),
-    p.GetValue(pp), p.GetValue(tg), p.GetValue(streams), p.GetValue(depth), p.GetValue(runs), p.GetValue(threads), p.GetValue(json)))));
+    p.GetValue(pp), p.GetValue(tg), p.GetValue(streams), p.GetValue(depth), p.GetValue(runs), p.GetValue(threads), p.GetValue(json), p.GetValue(kv)))));
 var logits = new Command("logits", "the eight best logits after every token, as one line of JSON") { model, device, tokens, numerics, json };
 logits.SetAction(p => Cli.Guard(_ => LogitsReport.Run(p.GetValue(model), p.GetValue(device), p.GetRequiredValue(tokens), Parse(p.GetValue(numerics)!))));
 

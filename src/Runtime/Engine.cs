@@ -16,6 +16,9 @@ public sealed record EngineOptions
 
     public Numerics Numerics { get; init; } = Numerics.Fast;
 
+    /// <summary>Type of keys and values in the cache: F32, F16 or Q8, which takes a little over half of F16; null: F32 in exact, else F16.</summary>
+    public DType? Cache { get; init; }
+
     /// <summary>Tokens of prompt and answer together; 0: what the model was made for, up to 8192 and to what fits.</summary>
     public int Context { get; init; }
 
@@ -71,11 +74,11 @@ public sealed class Engine : IDisposable
         Numerics = options.Numerics;
         int context = Fit.Context(file, device, options, MostEdits);
         Limits = Fit.Limits(context, PrefillTokens, MostEdits);
-        options.Said?.Invoke(Fit.Tell(file, device, options.Numerics, Limits));
+        options.Said?.Invoke(Fit.Tell(file, device, options, Limits));
         Model = LoadedModel.From(file, device);
         Tokenizer = file.Has("tokenizer") ? Tokenizer.Unpack(file.Span(file.Find("tokenizer"))) : null;
         Template = file.Has("chat_template") ? new ChatTemplate(System.Text.Encoding.UTF8.GetString(file.Span(file.Find("chat_template")))) : null;
-        Runner = new Runner(device, file.Index.Config, Model.Weights, options.Numerics, RealIds, Limits);
+        Runner = new Runner(device, file.Index.Config, Model.Weights, options.Numerics, RealIds, Limits, options.Cache);
     }
 
     /// <summary>Maps a tiled file and puts its model on a device.</summary>

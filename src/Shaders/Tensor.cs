@@ -44,7 +44,7 @@ public readonly record struct Tensor(DeviceMemory? Memory, long Offset, long Byt
     public static Tensor Packed(DeviceMemory memory, long offset, DType type, int rows, int cols) =>
         Checked(memory, offset, (long)rows * cols * type.ElementBytes(), type, rows, cols);
 
-    static Tensor Checked(DeviceMemory memory, long offset, long bytes, DType type, int rows, int cols)
+    internal static Tensor Checked(DeviceMemory memory, long offset, long bytes, DType type, int rows, int cols)
     {
         if (rows < 0 || cols < 0 || offset < 0 || bytes > memory.Bytes - offset)
             throw new TesseraException($"tensor {type.Name()} ({rows}, {cols}) needs {bytes} bytes at {offset}, its memory has {memory.Bytes}");

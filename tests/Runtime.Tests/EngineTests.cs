@@ -64,6 +64,17 @@ public class EngineTests(TrainedModel model) : IClassFixture<TrainedModel>
         Assert.Equal((kept.LogitsHash, kept.Tokens), (model.Q8.LastReport!.LogitsHash, model.Q8.LastReport.Tokens));
     }
 
+    [Theory, MemberData(nameof(Devices))]
+    public void A_cache_in_Q8_gives_the_same_answers(string device)
+    {
+        using var engine = Engine.Load(model.Q8Path, new EngineOptions { Device = TestDevices.Named(device), Cache = DType.Q8 });
+        int same = 0;
+        foreach (var one in TrainedModel.Conversations)
+            if (TrainedModel.Greedy(engine, TrainedModel.Ids(one.GetProperty("prompt_ids"))).AsSpan().SequenceEqual(TrainedModel.Ids(one.GetProperty("ids")).AsSpan()[..^1])) same++;
+        TestContext.Current.SendDiagnosticMessage($"cache in q8 on {device}: {same} of {TrainedModel.Conversations.Count} answers are the goldens");
+        Assert.True(same >= 38, $"{same} of {TrainedModel.Conversations.Count} answers are the goldens");
+    }
+
     [Fact]
     public void A_kept_prefix_computes_what_a_fresh_engine_would()
     {

@@ -20,8 +20,9 @@ public class AttentionTests
         var cases = new TheoryData<string, DType, DType, int>();
         foreach (string device in TestDevices.Names.Select(n => n.Data))
             for (int shape = 0; shape < Shapes.Length; shape++)
-                foreach (var kv in new[] { DType.F32, DType.F16 })
-                    foreach (var y in new[] { DType.F32, DType.A8 }) cases.Add(device, kv, y, shape);
+                foreach (var kv in new[] { DType.F32, DType.F16, DType.Q8 })
+                    foreach (var y in new[] { DType.F32, DType.A8 })
+                        if (kv != DType.Q8 || TestDevices.Complete.Any(d => d.Data == device)) cases.Add(device, kv, y, shape);
         return cases;
     }
 
@@ -74,8 +75,8 @@ public class AttentionTests
                     Store(random, keys, values, kv, kvHeads, dim, table[s * maxBlocks + j / KvBlock.Tokens], j % KvBlock.Tokens);
                 }
             Q = Operand.Rows(random, DType.F32, tokens, (heads + 2 * kvHeads) * dim, spread: 3);
-            Keys = Operand.Packed<byte>(kv, blocks * kvHeads * KvBlock.Tokens, dim, keys);
-            Values = Operand.Packed<byte>(kv, blocks * kvHeads * KvBlock.Tokens, dim, values);
+            Keys = Operand.Cache(keys, kv, kvHeads, dim, blocks);
+            Values = Operand.Cache(values, kv, kvHeads, dim, blocks);
             Blocks = Operand.Packed<int>(DType.I32, sequences.Length, maxBlocks, table);
             Sequences = Operand.Ints([.. sequences.SelectMany((p, s) => Enumerable.Repeat(s, p.Length))]);
             Positions = Operand.Ints([.. sequences.SelectMany(p => p)]);
@@ -103,6 +104,11 @@ public class AttentionTests
                 for (int d = 0; d < dim; d++)
                 {
                     int at = (int)KvBlock.Offset(kv, kvHeads, dim, block, h);
+                    if (kv == DType.Q8 && d % 32 == 0)
+                    {
+                        Put(keys.AsSpan(at + KvBlock.Tokens * dim + (d / 32 * KvBlock.Tokens + token) * 4), DType.F32, (float)random.NextDouble() / 127);
+                        Put(values.AsSpan(at + KvBlock.Tokens * dim + (token * dim / 32 + d / 32) * 4), DType.F32, (float)random.NextDouble() / 127);
+                    }
                     Put(keys.AsSpan(at + KvBlock.KeyOffset(kv, token, d)), kv, (float)random.NextDouble() * 2 - 1);
                     Put(values.AsSpan(at + KvBlock.ValueOffset(kv, dim, token, d)), kv, (float)random.NextDouble() * 2 - 1);
                 }
@@ -110,7 +116,8 @@ public class AttentionTests
 
         static void Put(Span<byte> at, DType type, float value)
         {
-            if (type == DType.F32) System.Runtime.InteropServices.MemoryMarshal.Write(at, value);
+            if (type == DType.Q8) at[0] = (byte)(sbyte)Math.Round(127 * value);
+            else if (type == DType.F32) System.Runtime.InteropServices.MemoryMarshal.Write(at, value);
             else System.Runtime.InteropServices.MemoryMarshal.Write(at, (Half)value);
         }
     }

@@ -46,6 +46,10 @@ public sealed unsafe class Operand
         return new(bytes, type, rows, cols, m => Tensor.Weights(m, 0, type, rows, cols), false);
     }
 
+    /// <summary>All keys, or all values, of a layer.</summary>
+    public static Operand Cache(byte[] bytes, DType type, int kvHeads, int headDim, int blocks, bool output = false) =>
+        new(bytes, type, blocks * kvHeads * KvBlock.Tokens, headDim, m => KvBlock.Tensor(m, 0, type, kvHeads, headDim, blocks), output);
+
     /// <summary>The matrices of experts, one behind the other.</summary>
     public static Operand Experts(byte[] bytes, DType type, int experts, int rows, int cols) => new(bytes, type, rows, cols, m => Tensor.OfExperts(m, 0, type, experts, rows, cols), false);
 

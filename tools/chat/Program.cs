@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Tessera.Chat;
 using Tessera.Runtime;
+using Tessera.Runtime.Files;
 using Tessera.Runtime.Models;
 using Tessera.Runtime.Sampling;
 using Tessera.Tools;
@@ -14,10 +15,12 @@ var temperature = new Option<float?>("--temperature") { Description = "0: always
 var seed = new Option<int?>("--seed") { Description = "the same seed gives the same answer on one device" };
 var numerics = new Option<string>("--numerics") { Description = "exact or fast", DefaultValueFactory = _ => "fast" };
 numerics.AcceptOnlyFromAmong("exact", "fast");
+var kv = new Option<string?>("--kv") { Description = "type of keys and values in the cache: f32, f16 or q8; without it f16, in exact f32" };
+kv.AcceptOnlyFromAmong("f32", "f16", "q8");
 var context = new Option<int>("--context") { Description = "tokens of prompt and answers together; 0: up to 8192, what fits" }.Within(0);
 var system = new Option<string?>("--system") { Description = "a system message" };
 
-var root = new RootCommand("Talks to a Qwen3 model on this machine.") { prompt, model, device, noThink, maxTokens, temperature, seed, numerics, context, system };
+var root = new RootCommand("Talks to a Qwen3 model on this machine.") { prompt, model, device, noThink, maxTokens, temperature, seed, numerics, kv, context, system };
 root.SetAction(parsed => Cli.Guard(stop =>
 {
     string file = parsed.GetValue(model) ?? Path.Combine(AppContext.BaseDirectory, "numbers-dense.tessera");
@@ -26,6 +29,7 @@ root.SetAction(parsed => Cli.Guard(stop =>
     {
         Device = parsed.GetValue(device),
         Numerics = parsed.GetValue(numerics) == "exact" ? Numerics.Exact : Numerics.Fast,
+        Cache = parsed.GetValue(kv) is { } cache ? SegmentTypes.Panels(cache) : null,
         Context = parsed.GetValue(context),
         Said = line => Console.Error.WriteLine(line),
     });

@@ -41,7 +41,7 @@ public sealed class KvCache : IDisposable
     public ReadOnlySpan<int> Table => table;
 
     /// <summary>Bytes of keys and values that one token takes over all layers.</summary>
-    public static long BytesPerToken(DType type, int layers, int kvHeads, int headDim) => 2L * layers * kvHeads * headDim * type.ElementBytes();
+    public static long BytesPerToken(DType type, int layers, int kvHeads, int headDim) => 2 * layers * kvHeads * KvBlock.HeadBytes(type, headDim) / KvBlock.Tokens;
 
     /// <summary>The slot of a position, block · 16 + place; takes a free block where the sequence has none there yet.</summary>
     /// <exception cref="TesseraException">The context is full.</exception>

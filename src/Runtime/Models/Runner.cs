@@ -18,12 +18,13 @@ public sealed class Runner : IDisposable
     readonly Dictionary<(int, int), Step> steps = [];
     Step? last;
 
-    public Runner(IDevice device, Qwen3Config config, Qwen3Weights weights, Numerics numerics, int realIds, BatchLimits limits)
+    /// <param name="cache">Type of keys and values; null: what the numerics say.</param>
+    public Runner(IDevice device, Qwen3Config config, Qwen3Weights weights, Numerics numerics, int realIds, BatchLimits limits, DType? cache = null)
     {
         (this.device, this.config, this.weights, this.numerics, RealIds, Limits) = (device, config, weights, numerics, realIds, limits);
         rope = new Rope(config.Rope, config.HeadDim, config.Context);
         angles = new float[limits.Tokens * config.HeadDim];
-        Cache = new KvCache(device, numerics.Cache(), config.Layers, config.KvHeads, config.HeadDim, limits.Sequences, limits.BlocksPerSequence);
+        Cache = new KvCache(device, cache ?? numerics.Cache(), config.Layers, config.KvHeads, config.HeadDim, limits.Sequences, limits.BlocksPerSequence);
         activations = device.Allocate(Activations.Bytes(config, weights.Type, numerics, limits.Tokens, limits.Wanted));
         shared = device.Allocate(SharedBytes(config, limits), shared: true);
         Batch = new Batch(limits);
@@ -40,8 +41,8 @@ public sealed class Runner : IDisposable
     public Batch Batch { get; }
 
     /// <summary>What a runner of these limits allocates on its device, weights apart.</summary>
-    public static long Bytes(Qwen3Config c, DType matrices, Numerics numerics, BatchLimits limits) =>
-        KvCache.BytesPerToken(numerics.Cache(), c.Layers, c.KvHeads, c.HeadDim) * limits.Sequences * limits.BlocksPerSequence * KvBlock.Tokens
+    public static long Bytes(Qwen3Config c, DType matrices, Numerics numerics, BatchLimits limits, DType? cache = null) =>
+        KvCache.BytesPerToken(cache ?? numerics.Cache(), c.Layers, c.KvHeads, c.HeadDim) * limits.Sequences * limits.BlocksPerSequence * KvBlock.Tokens
         + Activations.Bytes(c, matrices, numerics, limits.Tokens, limits.Wanted) + SharedBytes(c, limits);
 
     /// <summary>Computes the batch. Returns when it is submitted; reading the results waits.</summary>

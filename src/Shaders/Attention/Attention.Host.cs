@@ -76,10 +76,12 @@ public static unsafe partial class AttentionOp
                 for (int i = 0; i < Quad; i++) here = Math.Max(here, Math.Min(KvBlock.Tokens, length[row + i] - start));
                 if (here <= 0) continue;
                 if (halves) Scores<HalfKv>(keys, q + row * dim, dim, p + row * 16);
+                else if (type == DType.Q8) ScoresQ8(keys, q + row * dim, dim, p + row * 16);
                 else Scores<FloatKv>(keys, q + row * dim, dim, p + row * 16);
                 for (int i = row; i < row + Quad; i++)
                     Softmax(p + i * 16, length[i] - start, ref largest[i], ref total[i], sum + i * dim, dim, halves);
                 if (halves) Accumulate<HalfKv>(values, p + row * 16, sum + row * dim, dim, here);
+                else if (type == DType.Q8) AccumulateQ8(values, p + row * 16, sum + row * dim, dim, here);
                 else Accumulate<FloatKv>(values, p + row * 16, sum + row * dim, dim, here);
             }
         }
@@ -160,6 +162,63 @@ public static unsafe partial class AttentionOp
                 a1 = Vector512.FusedMultiplyAdd(v, Vector512.Create(p1[j]), a1);
                 a2 = Vector512.FusedMultiplyAdd(v, Vector512.Create(p2[j]), a2);
                 a3 = Vector512.FusedMultiplyAdd(v, Vector512.Create(p3[j]), a3);
+            }
+            a0.Store(sum + d);
+            a1.Store(sum + dim + d);
+            a2.Store(sum + 2 * dim + d);
+            a3.Store(sum + 3 * dim + d);
+        }
+    }
+
+    /// <summary>As <see cref="Scores"/>, with a scale for each 32 dimensions of a token.</summary>
+    static void ScoresQ8(byte* keys, float* q, int dim, float* scores)
+    {
+        float* q0 = q, q1 = q + dim, q2 = q1 + dim, q3 = q2 + dim, scales = (float*)(keys + KvBlock.Tokens * dim);
+        Vector512<float> sum0 = default, sum1 = default, sum2 = default, sum3 = default;
+        for (int d = 0; d < dim; d += Tile.K, scales += KvBlock.Tokens)
+        {
+            Vector512<float> s0 = default, s1 = default, s2 = default, s3 = default;
+            for (int k = d; k < d + Tile.K; k += 4)
+            {
+                var words = Vector512.Load((int*)(keys + k * KvBlock.Tokens));
+                for (int j = 0; j < 4; j++)
+                {
+                    var key = Vector512.ConvertToSingle(Vector512.ShiftRightArithmetic(words << (24 - 8 * j), 24));
+                    s0 = Vector512.FusedMultiplyAdd(key, Vector512.Create(q0[k + j]), s0);
+                    s1 = Vector512.FusedMultiplyAdd(key, Vector512.Create(q1[k + j]), s1);
+                    s2 = Vector512.FusedMultiplyAdd(key, Vector512.Create(q2[k + j]), s2);
+                    s3 = Vector512.FusedMultiplyAdd(key, Vector512.Create(q3[k + j]), s3);
+                }
+            }
+            var scale = Vector512.Load(scales);
+            sum0 = Vector512.FusedMultiplyAdd(s0, scale, sum0);
+            sum1 = Vector512.FusedMultiplyAdd(s1, scale, sum1);
+            sum2 = Vector512.FusedMultiplyAdd(s2, scale, sum2);
+            sum3 = Vector512.FusedMultiplyAdd(s3, scale, sum3);
+        }
+        sum0.Store(scores);
+        sum1.Store(scores + 16);
+        sum2.Store(scores + 32);
+        sum3.Store(scores + 48);
+    }
+
+    /// <summary>As <see cref="Accumulate"/>, with a scale for each 32 dimensions of a token.</summary>
+    static void AccumulateQ8(byte* values, float* p, float* sum, int dim, int tokens)
+    {
+        float* scales = (float*)(values + KvBlock.Tokens * dim);
+        for (int d = 0; d < dim; d += 16)
+        {
+            Vector512<float> a0 = Vector512.Load(sum + d), a1 = Vector512.Load(sum + dim + d), a2 = Vector512.Load(sum + 2 * dim + d), a3 = Vector512.Load(sum + 3 * dim + d);
+            for (int j = 0; j < tokens; j++)
+            {
+                var (low, high) = Vector128.Widen(Vector128.Load((sbyte*)values + j * dim + d));
+                var (first, second) = Vector128.Widen(low);
+                var (third, fourth) = Vector128.Widen(high);
+                var v = Vector512.ConvertToSingle(Vector512.Create(Vector256.Create(first, second), Vector256.Create(third, fourth))) * Vector512.Create(scales[(j * dim + d) / Tile.K]);
+                a0 = Vector512.FusedMultiplyAdd(v, Vector512.Create(p[j]), a0);
+                a1 = Vector512.FusedMultiplyAdd(v, Vector512.Create(p[16 + j]), a1);
+                a2 = Vector512.FusedMultiplyAdd(v, Vector512.Create(p[32 + j]), a2);
+                a3 = Vector512.FusedMultiplyAdd(v, Vector512.Create(p[48 + j]), a3);
             }
             a0.Store(sum + d);
             a1.Store(sum + dim + d);

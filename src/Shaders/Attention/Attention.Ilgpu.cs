@@ -16,6 +16,7 @@ static class AttentionIlgpu
     {
         var a = call.Args<AttentionOp.Args>();
         var t = call.Tensors;
+        if (t[AttentionOp.Keys].Type == DType.Q8) throw new TesseraException("[Attention] has no ILGPU body for a cache in q8 yet; use f16");
         var shape = new Shape(a.Tokens, a.Heads, a.KvHeads, a.HeadDim, a.QCols, a.MaxBlocks, a.Scale, Tile.PerWord(t[AttentionOp.Keys].Type), t[AttentionOp.Y].Type == DType.A8 ? 1 : 0, t[AttentionOp.Count].IsNone ? 0 : 1);
         var kernel = on.LoadStreamKernel<ArrayView<byte>, ArrayView<byte>, ArrayView<byte>, ArrayView<byte>, ArrayView<byte>, ArrayView<byte>, ArrayView<byte>, ArrayView<byte>, Shape>(Kernel);
         ArrayView<byte> q = view(t[0]), keys = view(t[1]), values = view(t[2]), blocks = view(t[3]), sequences = view(t[4]), positions = view(t[5]), y = view(t[6]), count = view(t[7]);

@@ -17,14 +17,14 @@ public static unsafe partial class AttentionOp
                     var scores = new double[length];
                     for (int j = 0; j < length; j++)
                         for (int d = 0; d < a.HeadDim; d++)
-                            scores[j] += (double)q[d] * KvBlock.Read(KeyOf(call, t, head, j, d), call.Tensors[Keys].Type) * a.Scale;
+                            scores[j] += (double)q[d] * KvBlock.ReadKey(BlockOf(call, Keys, t, head, j), call.Tensors[Keys].Type, a.HeadDim, j % KvBlock.Tokens, d) * a.Scale;
                     double largest = scores.Max(), total = 0;
                     Array.Clear(sum);
                     for (int j = 0; j < length; j++)
                     {
                         double p = Math.Exp(scores[j] - largest);
                         total += p;
-                        for (int d = 0; d < a.HeadDim; d++) sum[d] += p * KvBlock.Read(ValueOf(call, t, head, j, d), call.Tensors[Values].Type);
+                        for (int d = 0; d < a.HeadDim; d++) sum[d] += p * KvBlock.ReadValue(BlockOf(call, Values, t, head, j), call.Tensors[Values].Type, a.HeadDim, j % KvBlock.Tokens, d);
                     }
                     for (int d = 0; d < a.HeadDim; d++)
                     {
@@ -33,12 +33,6 @@ public static unsafe partial class AttentionOp
                     }
                 }
     }
-
-    static byte* KeyOf(Call call, int token, int head, int position, int d) =>
-        BlockOf(call, Keys, token, head, position) + KvBlock.KeyOffset(call.Tensors[Keys].Type, position % KvBlock.Tokens, d);
-
-    static byte* ValueOf(Call call, int token, int head, int position, int d) =>
-        BlockOf(call, Values, token, head, position) + KvBlock.ValueOffset(call.Tensors[Values].Type, call.Args<Args>().HeadDim, position % KvBlock.Tokens, d);
 
     static byte* BlockOf(Call call, int binding, int token, int head, int position)
     {

@@ -3,6 +3,8 @@
 // variant: f16.f32 -DKV_F16
 // variant: f16.a8 -DKV_F16 -DA8
 // variant: f32.f32
+// variant: q8.f32 -DKV_Q8
+// variant: q8.a8 -DKV_Q8 -DA8
 // variant: f32.a8 -DA8
 #extension GL_GOOGLE_include_directive : require
 #include "tile.glsl"
@@ -10,7 +12,9 @@
 const int THREADS = 64;
 const int HEADS = 8;
 const int MAX_DIM = 256;
-#ifdef KV_F16
+#if defined(KV_Q8)
+const int WORD_K = 4;
+#elif defined(KV_F16)
 const int WORD_K = 2;
 #else
 const int WORD_K = 1;
@@ -48,7 +52,7 @@ void main() {
 
     for (int start = 0; start < context; start += KV_TOKENS) {
         int here = min(KV_TOKENS, context - start);
-        uint64_t offset = (uint64_t(blocks.at[start / KV_TOKENS]) * a.kvHeads + kvHead) * KV_TOKENS * dim * (4 / WORD_K);
+        uint64_t offset = (uint64_t(blocks.at[start / KV_TOKENS]) * a.kvHeads + kvHead) * kvHeadBytes(dim, WORD_K);
         // scores
         Words keys = Words(a.keys + offset);
         for (int i = thread; i < heads * KV_TOKENS; i += THREADS) {
@@ -56,7 +60,10 @@ void main() {
             float s = 0;
             for (int d = 0; d < dim; d += WORD_K) {
                 uint w = keys.at[d / WORD_K * KV_TOKENS + j];
-#ifdef KV_F16
+#if defined(KV_Q8)
+                float scale = Floats(a.keys + offset + KV_TOKENS * dim).at[d / 32 * KV_TOKENS + j];
+                s = fma(dot(vec4(signedBytes(w)), vec4(q[h][d], q[h][d + 1], q[h][d + 2], q[h][d + 3])), scale, s);
+#elif defined(KV_F16)
                 vec2 k = unpackHalf2x16(w);
                 s = fma(k.x, q[h][d], s);
                 s = fma(k.y, q[h][d + 1], s);
@@ -82,7 +89,14 @@ void main() {
         Words values = Words(a.values + offset);
         for (int i = thread; i < heads * (dim / WORD_K); i += THREADS) {
             int h = i / (dim / WORD_K), word = i % (dim / WORD_K);
-#ifdef KV_F16
+#if defined(KV_Q8)
+            vec4 s = vec4(sum[h][4 * word], sum[h][4 * word + 1], sum[h][4 * word + 2], sum[h][4 * word + 3]) * shrink[h];
+            for (int j = 0; j < here; j++) {
+                float scale = Floats(a.values + offset + KV_TOKENS * dim).at[j * dim / 32 + word / 8];
+                s = fma(vec4(signedBytes(values.at[j * (dim / 4) + word])), vec4(p[h][j] * scale), s);
+            }
+            for (int c = 0; c < 4; c++) sum[h][4 * word + c] = s[c];
+#elif defined(KV_F16)
             vec2 s = vec2(sum[h][2 * word], sum[h][2 * word + 1]) * shrink[h];
             for (int j = 0; j < here; j++) s = fma(unpackHalf2x16(values.at[j * (dim / 2) + word]), vec2(p[h][j]), s);
             sum[h][2 * word] = s.x;

@@ -2,7 +2,7 @@ namespace Tessera.Shaders;
 
 /// <summary>y[t,h] = Σ_j softmax_j(scale · q[t,h] · key[j,h']) · value[j,h'] over the positions j up to the token's own; h' = h / (heads / kvHeads).</summary>
 /// <remarks>
-/// q: F32 (tokens, at least heads · headDim) rows, the q part of QkRope's qkv. keys, values: F32 or F16, see <see cref="KvBlock"/>.
+/// q: F32 (tokens, at least heads · headDim) rows, the q part of QkRope's qkv. keys, values: F32, F16 or Q8, see <see cref="KvBlock"/>.
 /// blocks: I32 (sequences, maxBlocks) packed: the block table. sequences, positions: I32 (1, tokens) packed: each token's row of the table and its position.
 /// y: F32 or A8 (tokens, heads · headDim) rows. One pass over the blocks in ascending order with a running maximum (Milakov and Gimelshein 2018),
 /// so the order of sums is fixed by the length of the context. Moves the keys and values of the context once per kvHead and token tile; 4 · heads · headDim flops per pair of tokens.
@@ -33,8 +33,8 @@ public static partial class AttentionOp
         {
             int headDim = keys.Cols;
             Shape.Require("Attention", headDim % 32 == 0 && headDim <= MaxHeadDim && heads % kvHeads == 0 && q.Cols >= heads * headDim && y.Cols == heads * headDim && y.RowCount == q.RowCount
-                && values.Cols == headDim && keys.Type == values.Type && keys.Type is DType.F32 or DType.F16 && positions.Cols == q.RowCount && sequences.Cols == q.RowCount,
-                "q f32 (tokens, heads · headDim), keys and values f32 or f16, blocks (sequences, maxBlocks), sequences and positions (1, tokens), y (tokens, heads · headDim)",
+                && values.Cols == headDim && keys.Type == values.Type && keys.Type is DType.F32 or DType.F16 or DType.Q8 && positions.Cols == q.RowCount && sequences.Cols == q.RowCount,
+                "q f32 (tokens, heads · headDim), keys and values f32, f16 or q8, blocks (sequences, maxBlocks), sequences and positions (1, tokens), y (tokens, heads · headDim)",
                 q, keys, values, blocks, sequences, positions, y);
             gpu.Launch(Kernel, new Args(q.RowCount, heads, kvHeads, headDim, q.Cols, blocks.Cols, scale), q, keys, values, blocks, sequences, positions, y, count);
         }

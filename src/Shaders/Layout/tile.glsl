@@ -18,6 +18,9 @@ layout(buffer_reference, std430, buffer_reference_align = 4) buffer Ints { int a
 int tiles(int cols) { return (cols + TILE_K - 1) / TILE_K; }
 int pad(int cols) { return tiles(cols) * TILE_K; }
 
+// Bytes of the block of one head in the KV cache; with Q8 (4 values a word) F32 scales follow the values.
+int kvHeadBytes(int dim, int perWord) { return KV_TOKENS * dim * (4 / perWord) + (perWord == 4 ? KV_TOKENS * dim / 32 * 4 : 0); }
+
 // Bytes of a row of A8: values, scales, sums, rounded up to 64.
 int a8Stride(int cols) { int p = pad(cols); return (p + p / 4 + 63) / 64 * 64; }
 

@@ -42,7 +42,7 @@ public static unsafe partial class QkRopeOp
         if (slot < 0) return;
         DType type = call.Tensors[Keys].Type;
         byte* block = call.At<byte>(Keys) + KvBlock.Offset(type, a.KvHeads, a.HeadDim, slot / KvBlock.Tokens, kvHead);
-        for (int d = 0; d < a.HeadDim; d++) KvBlock.Write(block + KvBlock.KeyOffset(type, slot % KvBlock.Tokens, d), type, key[d]);
+        KvBlock.StoreKey(block, type, a.HeadDim, slot % KvBlock.Tokens, key);
     }
 
     static void StoreValue(Call call, int token, int kvHead, float* value)
@@ -52,6 +52,6 @@ public static unsafe partial class QkRopeOp
         if (slot < 0) return;
         DType type = call.Tensors[Values].Type;
         byte* block = call.At<byte>(Values) + KvBlock.Offset(type, a.KvHeads, a.HeadDim, slot / KvBlock.Tokens, kvHead);
-        for (int d = 0; d < a.HeadDim; d++) KvBlock.Write(block + KvBlock.ValueOffset(type, a.HeadDim, slot % KvBlock.Tokens, d), type, value[d]);
+        KvBlock.StoreValue(block, type, a.HeadDim, slot % KvBlock.Tokens, value);
     }
 }

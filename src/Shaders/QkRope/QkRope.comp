@@ -2,12 +2,15 @@
 // Per head of q and k: RMSNorm, then rotation; q stays in place, k and v go to the KV cache. A group takes a head of a token.
 // variant: f16 -DKV_F16
 // variant: f32
+// variant: q8 -DKV_Q8
 #extension GL_GOOGLE_include_directive : require
 #include "tile.glsl"
 
 const int THREADS = 64;
 const int MAX_DIM = 256;
-#ifdef KV_F16
+#if defined(KV_Q8)
+const int WORD_K = 4;
+#elif defined(KV_F16)
 const int WORD_K = 2;
 #else
 const int WORD_K = 1;
@@ -22,9 +25,16 @@ layout(push_constant) uniform Args {
 
 shared float head[MAX_DIM];
 shared float partial[THREADS];
+#ifdef KV_Q8
+shared float scales[MAX_DIM / 32];
+#endif
 
 uint packWord(int word) {
-#ifdef KV_F16
+#if defined(KV_Q8)
+    float scale = scales[word / 8];
+    ivec4 v = scale == 0 ? ivec4(0) : ivec4(roundEven(vec4(head[word * 4], head[word * 4 + 1], head[word * 4 + 2], head[word * 4 + 3]) / scale));
+    return uint(v.x & 255) | uint(v.y & 255) << 8 | uint(v.z & 255) << 16 | uint(v.w & 255) << 24;
+#elif defined(KV_F16)
     return packHalf2x16(vec2(head[word * 2], head[word * 2 + 1]));
 #else
     return floatBitsToUint(head[word]);
@@ -64,8 +74,17 @@ void main() {
     }
     int slot = Ints(a.slots).at[token], kvHead = value ? h - a.heads - a.kvHeads : h - a.heads;
     if (slot < 0) return;
-    uint64_t block = (uint64_t(slot / KV_TOKENS) * a.kvHeads + kvHead) * KV_TOKENS * dim * (4 / WORD_K);
+    uint64_t block = (uint64_t(slot / KV_TOKENS) * a.kvHeads + kvHead) * kvHeadBytes(dim, WORD_K);
     int place = slot % KV_TOKENS, words = dim / WORD_K;
+#ifdef KV_Q8
+    if (thread < dim / 32) {
+        float most = 0;
+        for (int d = thread * 32; d < thread * 32 + 32; d++) most = max(most, abs(head[d]));
+        scales[thread] = most < 1e-30 ? 0 : most / 127;
+        Floats((value ? a.values : a.keys) + block + KV_TOKENS * dim).at[value ? place * dim / 32 + thread : thread * KV_TOKENS + place] = scales[thread];
+    }
+    barrier();
+#endif
     Words to = Words((value ? a.values : a.keys) + block);
     for (int word = thread; word < words; word += THREADS) to.at[value ? place * words + word : word * KV_TOKENS + place] = packWord(word);
 }

@@ -5,7 +5,7 @@ namespace Tessera.Shaders;
 /// qkv: F32 (tokens, (heads + 2 · kvHeads) · headDim) rows. qNorm, kNorm: F32 (1, headDim) packed.
 /// rope: F32 (tokens, headDim) packed: headDim/2 cosines, then headDim/2 sines of the token's angles, YaRN's attention factor included.
 /// The pair (i, i + headDim/2) turns: x'[i] = x[i]·c − x[i+h]·s, x'[i+h] = x[i+h]·c + x[i]·s.
-/// slots: I32 (1, tokens) packed: block · 16 + place of the token in the cache; negative stores nothing. keys, values: F32 or F16, see <see cref="KvBlock"/>.
+/// slots: I32 (1, tokens) packed: block · 16 + place of the token in the cache; negative stores nothing. keys, values: F32, F16 or Q8, see <see cref="KvBlock"/>.
 /// </remarks>
 public static partial class QkRopeOp
 {
