@@ -71,6 +71,42 @@ public class VulkanTests(TrainedModel model) : IClassFixture<TrainedModel>
     }
 
     [Fact]
+    public unsafe void Memory_that_the_host_does_not_see_is_reached_through_staging()
+    {
+        using var device = VulkanDevice.OpenStaged(int.Parse(TestDevices.Named("lavapipe").Split(':')[1]));
+        var random = new Random(1);
+        byte[] large = new byte[3 * VulkanStaging.PieceBytes + 12345], small = new byte[1000], back = new byte[large.Length], backSmall = new byte[small.Length];
+        random.NextBytes(large);
+        random.NextBytes(small);
+        using (Shaders.DeviceMemory a = device.Allocate(large.Length), b = device.Allocate(small.Length), c = device.Allocate(small.Length))
+        {
+            Assert.True(((VulkanMemory)a).Mapped is null && ((VulkanMemory)b).Buffer.Handle == ((VulkanMemory)c).Buffer.Handle && b.Address != c.Address);
+            device.Read(Tensor.Packed(a, 0, DType.Q8, 1, back.Length), back);
+            Assert.All(back, x => Assert.Equal(0, x));
+            device.Write(Tensor.Packed(a, 0, DType.Q8, 1, large.Length), large);
+            device.Write(Tensor.Packed(b, 0, DType.Q8, 1, small.Length), small);
+            device.Read(Tensor.Packed(a, 0, DType.Q8, 1, back.Length), back);
+            device.Read(Tensor.Packed(b, 0, DType.Q8, 1, small.Length), backSmall);
+            Assert.True(large.AsSpan().SequenceEqual(back) && small.AsSpan().SequenceEqual(backSmall));
+            device.Read(Tensor.Packed(c, 0, DType.Q8, 1, small.Length), backSmall);
+            Assert.All(backSmall, x => Assert.Equal(0, x));
+        }
+        using var file = Files.TiledFile.Open(model.Q8Path);
+        float[] Logits(IDevice on)
+        {
+            using var loaded = LoadedModel.From(file, on);
+            using var runner = new Runner(on, file.Index.Config, loaded.Weights, Numerics.Fast, file.Index.Config.Vocabulary, new BatchLimits(8, 8, 1, 4, 0));
+            for (int i = 0; i < 5; i++) runner.Batch.Add(40 + i, 0, i, wanted: true);
+            runner.Run();
+            var logits = new float[file.Index.Config.Vocabulary];
+            runner.ReadLogits(4, logits);
+            return logits;
+        }
+        using var seen = Open();
+        Assert.Equal(Logits(seen), Logits(device));
+    }
+
+    [Fact]
     public void A_lost_device_is_its_own_error()
     {
         using var device = Open();

@@ -16,6 +16,9 @@ public sealed unsafe partial class VulkanDevice : IDevice
     bool busy;
     double bandwidth;
 
+    /// <summary>For tests: as <see cref="Backend"/> opens it, but as if the host saw none of its memory.</summary>
+    internal static VulkanDevice OpenStaged(int index) => Open(index, staged: true);
+
     VulkanDevice(VulkanInstance instance, VulkanProbe probe, int index)
     {
         (this.instance, Probe, Name, Api) = (instance, probe, $"vulkan:{index}", instance.Api);
@@ -26,7 +29,7 @@ public sealed unsafe partial class VulkanDevice : IDevice
         var fenceInfo = new FenceCreateInfo { SType = StructureType.FenceCreateInfo };
         Api.CreateFence(Handle, in fenceInfo, null, out fence).Check();
         Pipelines = new VulkanPipelines(Api, Handle, probe);
-        copies = Commands();
+        blocks = new VulkanBlocks(this);
     }
 
     public string Name { get; }
@@ -45,7 +48,7 @@ public sealed unsafe partial class VulkanDevice : IDevice
     public static IReadOnlyList<string> Complaints => VulkanInstance.Complaints;
 
     /// <summary>The catalogue's entry for this backend.</summary>
-    public static DeviceCatalog.Backend Backend { get; } = new("vulkan", List, Open);
+    public static DeviceCatalog.Backend Backend { get; } = new("vulkan", List, index => Open(index, staged: false));
 
     static IReadOnlyList<DeviceEntry> List()
     {
@@ -58,7 +61,7 @@ public sealed unsafe partial class VulkanDevice : IDevice
         })];
     }
 
-    static VulkanDevice Open(int index)
+    static VulkanDevice Open(int index, bool staged)
     {
         var instance = VulkanInstance.Create(out string reason) ?? throw new TesseraException($"device 'vulkan:{index}': {reason}");
         try
@@ -67,7 +70,7 @@ public sealed unsafe partial class VulkanDevice : IDevice
             if (index >= devices.Length) throw new TesseraException($"device 'vulkan:{index}': expected 0 to {devices.Length - 1}, this machine has {devices.Length} Vulkan devices");
             var probe = new VulkanProbe(instance.Api, devices[index]);
             if (probe.PassedOver is not null) throw new TesseraException($"device 'vulkan:{index}' ({probe.Name}) cannot be used: {probe.PassedOver}");
-            return new VulkanDevice(instance, probe, index);
+            return new VulkanDevice(instance, probe, index) { Staged = staged };
         }
         catch
         {
@@ -94,11 +97,9 @@ public sealed unsafe partial class VulkanDevice : IDevice
     public void Wait()
     {
         if (!busy) return;
-        var waited = fence;
         busy = false;
-        var result = Api.WaitForFences(Handle, 1, in waited, true, ulong.MaxValue);
-        Lost(result);
-        result.Check("vkWaitForFences");
+        WaitFor(fence);
+        var waited = fence;
         Api.ResetFences(Handle, 1, in waited).Check();
     }
 
@@ -166,15 +167,27 @@ public sealed unsafe partial class VulkanDevice : IDevice
         Wait();
         for (int i = 0; i < commands.Length; i++)
         {
-            var one = commands[i];
-            var info = new SubmitInfo { SType = StructureType.SubmitInfo, CommandBufferCount = 1, PCommandBuffers = &one };
-            var result = Injected ?? Api.QueueSubmit(queue, 1, in info, i == commands.Length - 1 ? fence : default);
-            Injected = null;
-            Lost(result);
-            result.Check("vkQueueSubmit");
+            Hand(commands[i], i == commands.Length - 1 ? fence : default);
             Submissions++;
         }
         busy = true;
+    }
+
+    /// <summary>Gives the queue one command buffer; <paramref name="done"/> tells when it is done.</summary>
+    internal void Hand(CommandBuffer commands, Fence done)
+    {
+        var info = new SubmitInfo { SType = StructureType.SubmitInfo, CommandBufferCount = 1, PCommandBuffers = &commands };
+        var result = Injected ?? Api.QueueSubmit(queue, 1, in info, done);
+        Injected = null;
+        Lost(result);
+        result.Check("vkQueueSubmit");
+    }
+
+    internal void WaitFor(Fence done)
+    {
+        var result = Api.WaitForFences(Handle, 1, in done, true, ulong.MaxValue);
+        Lost(result);
+        result.Check("vkWaitForFences");
     }
 
     void Lost(Result result)

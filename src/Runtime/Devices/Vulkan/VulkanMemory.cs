@@ -12,6 +12,7 @@ sealed unsafe class VulkanMemory : DeviceMemory
 {
     readonly VulkanDevice device;
     readonly Silk.NET.Vulkan.DeviceMemory memory;
+    readonly Action? returned;           // null: the memory is its own
 
     public VulkanMemory(VulkanDevice device, long bytes, VulkanUse use) : base(bytes)
     {
@@ -35,7 +36,7 @@ sealed unsafe class VulkanMemory : DeviceMemory
             throw new TesseraException($"{device.Name}: vkAllocateMemory({bytes >> 20} MiB) = {result}, {device.FreeBytes >> 20} MiB are free; use a shorter context or a smaller weight type");
         }
         device.Api.BindBufferMemory(device.Handle, buffer, memory, 0).Check();
-        if (visible)
+        if (visible && !(use == VulkanUse.Device && device.Staged))
         {
             void* at;
             device.Api.MapMemory(device.Handle, memory, 0, Vk.WholeSize, 0, &at).Check();
@@ -46,7 +47,17 @@ sealed unsafe class VulkanMemory : DeviceMemory
         Address = device.Api.GetBufferDeviceAddress(device.Handle, in address);
     }
 
+    /// <summary>A piece of other memory.</summary>
+    public VulkanMemory(VulkanMemory whole, long offset, long bytes, Action returned) : base(bytes)
+    {
+        (device, this.returned, Buffer, BufferOffset, Address) = (whole.device, returned, whole.Buffer, offset, whole.Address + (ulong)offset);
+        if (whole.Mapped is not null) Mapped = whole.Mapped + offset;
+    }
+
     public Silk.NET.Vulkan.Buffer Buffer { get; }
+
+    /// <summary>Where it begins in the buffer.</summary>
+    public long BufferOffset { get; }
 
     /// <summary>Null where the host does not see it.</summary>
     public byte* Mapped { get; }
@@ -56,6 +67,11 @@ sealed unsafe class VulkanMemory : DeviceMemory
     public override void Dispose()
     {
         device.Wait();
+        if (returned is not null)
+        {
+            returned();
+            return;
+        }
         device.Api.DestroyBuffer(device.Handle, Buffer, null);
         device.Api.FreeMemory(device.Handle, memory, null);
     }
