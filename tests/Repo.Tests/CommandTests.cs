@@ -59,6 +59,19 @@ public class CommandTests
     }
 
     [Fact]
+    public void Software_Vulkan_gives_the_same_bits_with_any_number_of_threads()
+    {
+        string device = TestDevices.Named("lavapipe");
+        string[] hashes = [.. new[] { "1", "2", "3", "7" }.Select(threads =>
+        {
+            var run = Command.Start(Path.Combine(Command.Built("Bench"), "Tessera.Bench"), ["logits", "--model", "models/numbers-dense.tessera", "--device", device, "--tokens", string.Join(',', Enumerable.Range(5, 70)), "--json"], ("LP_NUM_THREADS", threads));
+            Assert.True(run.ExitCode == 0, run.Errors);
+            return JsonDocument.Parse(run.Output).RootElement.GetProperty("hash").GetString()!;
+        })];
+        Assert.Single(hashes.Distinct());
+    }
+
+    [Fact]
     public void Model_timings_come_as_one_line_of_json()
     {
         var run = Command.Run("Bench", "model", "--model", "models/numbers-dense.tessera", "--device", "host", "--pp", "16", "--tg", "4", "--runs", "2", "--json");

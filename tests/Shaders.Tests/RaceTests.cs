@@ -1,3 +1,4 @@
+using Tessera.Runtime.Devices;
 using Tessera.Testing;
 using Xunit;
 
@@ -9,9 +10,18 @@ public class RaceTests
     public static TheoryData<string> Devices => TestDevices.Complete;
 
     [Theory, MemberData(nameof(Devices))]
-    public void The_same_bits_every_time(string device)
+    public void The_same_bits_every_time(string device) => Run(TestDevices.Open(device), repeats: 40);
+
+    [Fact]
+    public void The_same_bits_with_any_number_of_threads()
     {
-        const int Tokens = 9, Dim = 160, Ffn = 100, Heads = 4, KvHeads = 2, HeadDim = 64, Experts = 7, Active = 3, Vocabulary = 3000, Pairs = Tokens * Active, Repeats = 40;
+        byte[][] one = Run(TestDevices.Open("host", threads: 1), repeats: 1);
+        foreach (int threads in new[] { 2, 3, 5, 8 }) Assert.Equal(one, Run(TestDevices.Open("host", threads), repeats: 5)); // other orders, other pieces
+    }
+
+    static byte[][] Run(IDevice device, int repeats)
+    {
+        const int Tokens = 9, Dim = 160, Ffn = 100, Heads = 4, KvHeads = 2, HeadDim = 64, Experts = 7, Active = 3, Vocabulary = 3000, Pairs = Tokens * Active;
         var random = new Random(2);
         Operand x = Operand.Rows(random, DType.F32, Tokens, Dim, spread: 2), norm = Operand.PackedRandom(random, 1, Dim), normed = Operand.Out(DType.A8, Tokens, Dim);
         Operand w = Operand.Weights(random, DType.Q8, 200, Dim), y = Operand.Out(DType.F32, Tokens, 200), gateUp = Operand.Weights(random, DType.Q8, GateUpOp.JoinedRows(Ffn), Dim), gated = Operand.Out(DType.A8, Tokens, Ffn);
@@ -34,12 +44,13 @@ public class RaceTests
             gpu.Candidates(t(logits), Vocabulary - 5, Tensor.None, t(edits), Tensor.None, t(best), t(stats), Tensor.None);
         });
         byte[][] first = [.. outputs.Select(run.Read)];
-        for (int i = 0; i < Repeats; i++)
+        for (int i = 0; i < repeats; i++)
         {
             foreach (var output in outputs) run.Write(output, output.Bytes); // poison again
             run.Replay();
             for (int o = 0; o < outputs.Length; o++) Assert.Equal(first[o], run.Read(outputs[o]));
         }
+        return first;
     }
 
     static Operand Out(DType type, int rows, int cols) => Operand.Packed<int>(type, rows, cols, Enumerable.Repeat(-1, rows * cols).ToArray(), output: true);

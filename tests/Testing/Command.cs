@@ -9,9 +9,13 @@ public sealed record Command(int ExitCode, string Output, string Errors)
     public static Command Run(string project, params string[] arguments) => Start(Path.Combine(Built(project), $"Tessera.{project}"), arguments);
 
     /// <summary>Runs a program, named from the root, in the repository's root.</summary>
-    public static Command Start(string program, params string[] arguments)
+    public static Command Start(string program, params string[] arguments) => Start(program, arguments, []);
+
+    /// <summary>The same, with more variables in its environment.</summary>
+    public static Command Start(string program, string[] arguments, params (string Name, string Value)[] environment)
     {
         var info = new ProcessStartInfo(Path.Combine(Repository.Root, program), arguments) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true, WorkingDirectory = Repository.Root };
+        foreach (var (name, value) in environment) info.Environment[name] = value;
         using var process = Process.Start(info)!;
         process.StandardInput.Close();
         var errors = process.StandardError.ReadToEndAsync();

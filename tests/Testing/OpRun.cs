@@ -12,9 +12,11 @@ public sealed class OpRun : IDisposable
     readonly List<(DeviceMemory Memory, Operand Operand, bool Device)> memory = [];
     Segment? segment;
 
-    public OpRun(string name, params Operand?[] operands)
+    public OpRun(string name, params Operand?[] operands) : this(TestDevices.Open(name), operands) { }
+
+    public OpRun(IDevice device, params Operand?[] operands)
     {
-        device = TestDevices.Open(name);
+        this.device = device;
         foreach (var operand in operands)
         {
             if (operand is null) continue;

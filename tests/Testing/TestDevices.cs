@@ -31,7 +31,7 @@ public static class TestDevices
     public static IEnumerable<string> ForModels => Complete.Select(d => d.Data);
 
     /// <summary>Opens a device, or skips the test with the reason; in the full set a missing lavapipe fails. The host gets three threads, whatever the machine has.</summary>
-    public static IDevice Open(string name) => DeviceCatalog.Open(Named(name), threads: 3);
+    public static IDevice Open(string name, int threads = 3) => DeviceCatalog.Open(Named(name), threads);
 
     /// <summary>The catalogue's name of a device; lavapipe is wherever it was found.</summary>
     public static string Named(string name)

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Tessera.Shaders;
 
@@ -70,19 +71,22 @@ public static unsafe partial class AttentionOp
         {
             long offset = KvBlock.Offset(type, a.KvHeads, dim, blocks[start / KvBlock.Tokens], kvHead);
             byte* keys = call.At<byte>(Keys) + offset, values = call.At<byte>(Values) + offset;
+            // Blocks lie scattered, and processors do not read ahead across pages: the next block is asked for while this one is used.
+            long next = start + KvBlock.Tokens < longest ? KvBlock.Offset(type, a.KvHeads, dim, blocks[start / KvBlock.Tokens + 1], kvHead) - offset : 0;
             for (int quad = 0; quad < quads; quad++)
             {
                 int row = quad * Quad, here = 0;
                 for (int i = 0; i < Quad; i++) here = Math.Max(here, Math.Min(KvBlock.Tokens, length[row + i] - start));
                 if (here <= 0) continue;
-                if (halves) Scores<HalfKv>(keys, q + row * dim, dim, p + row * 16);
-                else if (type == DType.Q8) ScoresQ8(keys, q + row * dim, dim, p + row * 16);
-                else Scores<FloatKv>(keys, q + row * dim, dim, p + row * 16);
+                if (halves) Scores<HalfKv>(keys, next, q + row * dim, dim, p + row * 16);
+                else if (type == DType.Q8) ScoresQ8(keys, next, q + row * dim, dim, p + row * 16);
+                else Scores<FloatKv>(keys, next, q + row * dim, dim, p + row * 16);
                 for (int i = row; i < row + Quad; i++)
                     Softmax(p + i * 16, length[i] - start, ref largest[i], ref total[i], sum + i * dim, dim, halves);
-                if (halves) Accumulate<HalfKv>(values, p + row * 16, sum + row * dim, dim, here);
-                else if (type == DType.Q8) AccumulateQ8(values, p + row * 16, sum + row * dim, dim, here);
-                else Accumulate<FloatKv>(values, p + row * 16, sum + row * dim, dim, here);
+                if (halves) Accumulate<HalfKv>(values, next, p + row * 16, sum + row * dim, dim, here);
+                else if (type == DType.Q8) AccumulateQ8(values, next, p + row * 16, sum + row * dim, dim, here);
+                else Accumulate<FloatKv>(values, next, p + row * 16, sum + row * dim, dim, here);
+                next = 0; // once is enough
             }
         }
 
@@ -98,12 +102,13 @@ public static unsafe partial class AttentionOp
     }
 
     /// <summary>scores[i, j] = q[i] · key[j] for 4 rows and the 16 tokens of a block.</summary>
-    static void Scores<TKv>(byte* keys, float* q, int dim, float* scores) where TKv : struct, IKv
+    static void Scores<TKv>(byte* keys, long next, float* q, int dim, float* scores) where TKv : struct, IKv
     {
         Vector512<float> s0 = default, s1 = default, s2 = default, s3 = default;
         float* q0 = q, q1 = q + dim, q2 = q1 + dim, q3 = q2 + dim;
         for (int d = 0; d < dim; d += TKv.PerWord)
         {
+            Ask(keys + d / TKv.PerWord * 64 + next);
             var words = Vector512.Load((int*)(keys + d / TKv.PerWord * 64));
             for (int j = 0; j < TKv.PerWord; j++)
             {
@@ -118,6 +123,12 @@ public static unsafe partial class AttentionOp
         s1.Store(scores + 16);
         s2.Store(scores + 32);
         s3.Store(scores + 48);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static void Ask(byte* at)
+    {
+        if (Sse.IsSupported) Sse.Prefetch0(at);
     }
 
     /// <summary>Turns the scores of a block into weights relative to the running maximum, and rescales what was summed before.</summary>
@@ -145,7 +156,7 @@ public static unsafe partial class AttentionOp
     }
 
     /// <summary>sum[i] += Σ_j p[i, j] · value[j] for 4 rows and the block's first <paramref name="tokens"/> tokens.</summary>
-    static void Accumulate<TKv>(byte* values, float* p, float* sum, int dim, int tokens) where TKv : struct, IKv
+    static void Accumulate<TKv>(byte* values, long next, float* p, float* sum, int dim, int tokens) where TKv : struct, IKv
     {
         float* p1 = p + 16, p2 = p + 32, p3 = p + 48;
         for (int d = 0; d < dim; d += 16)
@@ -157,6 +168,7 @@ public static unsafe partial class AttentionOp
             byte* at = values + d * (4 / TKv.PerWord);
             for (int j = 0; j < tokens; j++, at += dim * (4 / TKv.PerWord))
             {
+                Ask(at + next);
                 var v = TKv.Value(at);
                 a0 = Vector512.FusedMultiplyAdd(v, Vector512.Create(p[j]), a0);
                 a1 = Vector512.FusedMultiplyAdd(v, Vector512.Create(p1[j]), a1);
@@ -171,7 +183,7 @@ public static unsafe partial class AttentionOp
     }
 
     /// <summary>As <see cref="Scores"/>, with a scale for each 32 dimensions of a token.</summary>
-    static void ScoresQ8(byte* keys, float* q, int dim, float* scores)
+    static void ScoresQ8(byte* keys, long next, float* q, int dim, float* scores)
     {
         float* q0 = q, q1 = q + dim, q2 = q1 + dim, q3 = q2 + dim, scales = (float*)(keys + KvBlock.Tokens * dim);
         Vector512<float> sum0 = default, sum1 = default, sum2 = default, sum3 = default;
@@ -180,6 +192,7 @@ public static unsafe partial class AttentionOp
             Vector512<float> s0 = default, s1 = default, s2 = default, s3 = default;
             for (int k = d; k < d + Tile.K; k += 4)
             {
+                Ask(keys + k * KvBlock.Tokens + next);
                 var words = Vector512.Load((int*)(keys + k * KvBlock.Tokens));
                 for (int j = 0; j < 4; j++)
                 {
@@ -203,7 +216,7 @@ public static unsafe partial class AttentionOp
     }
 
     /// <summary>As <see cref="Accumulate"/>, with a scale for each 32 dimensions of a token.</summary>
-    static void AccumulateQ8(byte* values, float* p, float* sum, int dim, int tokens)
+    static void AccumulateQ8(byte* values, long next, float* p, float* sum, int dim, int tokens)
     {
         float* scales = (float*)(values + KvBlock.Tokens * dim);
         for (int d = 0; d < dim; d += 16)
@@ -211,6 +224,7 @@ public static unsafe partial class AttentionOp
             Vector512<float> a0 = Vector512.Load(sum + d), a1 = Vector512.Load(sum + dim + d), a2 = Vector512.Load(sum + 2 * dim + d), a3 = Vector512.Load(sum + 3 * dim + d);
             for (int j = 0; j < tokens; j++)
             {
+                Ask(values + j * dim + d + next);
                 var (low, high) = Vector128.Widen(Vector128.Load((sbyte*)values + j * dim + d));
                 var (first, second) = Vector128.Widen(low);
                 var (third, fourth) = Vector128.Widen(high);
