@@ -21,6 +21,18 @@ public class EngineTests(TrainedModel model) : IClassFixture<TrainedModel>
             Assert.Equal(TrainedModel.Ids(one.GetProperty("ids")), (int[])[.. TrainedModel.Greedy(model.Exact, TrainedModel.Ids(one.GetProperty("prompt_ids"))), end]);
     }
 
+    [Theory, Trait("set", "all"), MemberData(nameof(Trained))]
+    public void Greedy_answers_are_the_goldens_on_every_device(string device, string name)
+    {
+        using var golden = new GoldenModel(name);
+        using var engine = Engine.Load(golden.FilePath, new EngineOptions { Device = TestDevices.Named(device), Numerics = Numerics.Exact });
+        int end = engine.Tokenizer!.Find("<|im_end|>")!.Value;
+        var conversations = System.Text.Json.JsonDocument.Parse(File.ReadAllText(Repository.Golden($"models/{name}/chat.json"))).RootElement.EnumerateArray().ToList();
+        Assert.Equal(40, conversations.Count);
+        foreach (var one in conversations)
+            Assert.Equal(TrainedModel.Ids(one.GetProperty("ids")), (int[])[.. TrainedModel.Greedy(engine, TrainedModel.Ids(one.GetProperty("prompt_ids"))), end]);
+    }
+
     [Fact]
     public async Task Pieces_add_up_to_the_goldens_text()
     {
