@@ -29,9 +29,9 @@ sealed unsafe class VulkanPipelineCache : IDisposable
         }
     }
 
-    /// <summary>TESSERA_CACHE, or the user's folder for caches.</summary>
+    /// <summary>TESSERA_CACHE, or the user's folder for such files; where there is none, the temporary one.</summary>
     public static string Folder => Environment.GetEnvironmentVariable("TESSERA_CACHE") is { Length: > 0 } chosen ? chosen
-        : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData), "tessera");
+        : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData) is { Length: > 0 } own ? own : Path.GetTempPath(), "tessera");
 
     public PipelineCache Handle { get; }
 
