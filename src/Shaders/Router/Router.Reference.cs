@@ -10,11 +10,7 @@ public static unsafe partial class RouterOp
         end = Math.Min(end, call.Count(Count, a.Tokens));
         for (int t = begin; t < end; t++)
         {
-            float* x = call.At<float>(X) + (long)t * Tile.Pad(a.Dim);
-            double squares = 0;
-            for (int c = 0; c < a.Dim; c++) squares += (double)x[c] * x[c];
-            double factor = 1 / Math.Sqrt(squares / a.Dim + a.Eps);
-            for (int c = 0; c < a.Dim; c++) row[c] = (float)(x[c] * factor * call.At<float>(Norm)[c]);
+            RmsNormOp.Normed(call.At<float>(X) + (long)t * Tile.Pad(a.Dim), call.At<float>(Norm), a.Eps, row);
             Elements.StoreRow(call.Tensors[Y], t, row);
             for (int e = 0; e < a.Experts; e++)
             {
