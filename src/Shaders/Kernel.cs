@@ -35,7 +35,7 @@ public sealed class Kernel
 public readonly record struct Groups(int X, int Y = 1, int Z = 1);
 
 /// <summary>What a Vulkan device can do, as far as the choice of a variant depends on it.</summary>
-public readonly record struct Features(int SubgroupSize, bool IntegerDot, bool Float16, bool Int8);
+public readonly record struct Features(int SubgroupSize, bool IntegerDot);
 
 /// <summary>One SPIR-V module of an op: spv/<paramref name="Shader"/>.spv, when it fits the device and the call, and the groups it needs.</summary>
 public sealed record Variant(string Shader, Func<Features, Call, bool> Fits, Func<Call, Groups> Groups);

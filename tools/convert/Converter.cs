@@ -42,12 +42,7 @@ public sealed unsafe class Converter(HfFolder folder, Action<long>? progress = n
         foreach (var (row, count) in tensor.Parts())
             for (int i = 0; i < count; i++)
             {
-                float v = tensor.Type switch
-                {
-                    DType.F32 => System.Runtime.CompilerServices.Unsafe.ReadUnaligned<float>((byte*)row + i * 4),
-                    DType.BF16 => Elements.BFloat(System.Runtime.CompilerServices.Unsafe.ReadUnaligned<ushort>((byte*)row + i * 2)),
-                    _ => (float)System.Runtime.CompilerServices.Unsafe.ReadUnaligned<Half>((byte*)row + i * 2),
-                };
+                float v = HfTensor.Element((byte*)row, tensor.Type, i);
                 if (!float.IsFinite(v)) throw Unfit(tensor, DType.F32);
                 values[at++] = v;
             }

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.IO.MemoryMappedFiles;
+using System.Runtime.CompilerServices;
 using System.Text.Json;
 using Tessera.Shaders;
 
@@ -8,6 +9,15 @@ namespace Tessera.Convert;
 /// <summary>One tensor of a safetensors file: where its bytes lie, row-major; they need not be aligned.</summary>
 public readonly unsafe record struct HfTensor(string File, string Name, DType Type, int[] Shape, nint Address)
 {
+    /// <summary>Element <paramref name="i"/> of a row of some type, which need not be aligned.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Element(byte* row, DType type, long i) => type switch
+    {
+        DType.F32 => Unsafe.ReadUnaligned<float>(row + i * 4),
+        DType.BF16 => Elements.BFloat(Unsafe.ReadUnaligned<ushort>(row + i * 2)),
+        _ => (float)Unsafe.ReadUnaligned<Half>(row + i * 2),
+    };
+
     public byte* Row(int row) => (byte*)Address + (long)row * Shape[^1] * Type.ElementBytes();
 }
 

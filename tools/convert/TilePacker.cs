@@ -40,12 +40,7 @@ static unsafe class TilePacker
             return;
         }
         for (int i = 0; i < Tile.K; i++)
-            x[i] = i >= real ? 0 : from switch
-            {
-                DType.F32 => Unsafe.ReadUnaligned<float>(row + (k + i) * 4L),
-                DType.BF16 => Elements.BFloat(Unsafe.ReadUnaligned<ushort>(row + (k + i) * 2L)),
-                _ => (float)Unsafe.ReadUnaligned<Half>(row + (k + i) * 2L),
-            };
+            x[i] = i >= real ? 0 : HfTensor.Element(row, from, k + i);
     }
 
     static Vector512<float> Widen(byte* at)

@@ -41,7 +41,7 @@ static unsafe class Verify
         float* values = (float*)file.At(segment);
         foreach (var (at, count) in tensor.Parts())
             for (int i = 0; i < count; i++, values++)
-                if (*values != Source((byte*)at, tensor.Type, i)) throw Differs(file, tensor, 0, i);
+                if (*values != HfTensor.Element((byte*)at, tensor.Type, i)) throw Differs(file, tensor, 0, i);
         return 0;
     }
 
@@ -58,7 +58,7 @@ static unsafe class Verify
             {
                 byte* panels = file.At(segment) + row / tensor.RowsEach * Tile.Bytes(type, tensor.RowsEach, tensor.Cols);
                 int own = row % tensor.RowsEach;
-                float expected = tensor.Rows[row] == 0 ? 0 : Source((byte*)tensor.Rows[row], tensor.Type, k);
+                float expected = tensor.Rows[row] == 0 ? 0 : HfTensor.Element((byte*)tensor.Rows[row], tensor.Type, k);
                 float found = Elements.Weight(panels, type, tensor.RowsEach, tensor.Cols, own, k);
                 if (found == expected) continue;
                 double halfStep = HalfStep(panels, type, tensor, own, k, expected);
@@ -76,13 +76,6 @@ static unsafe class Verify
         DType.F16 => Math.Max(Math.Abs(expected) / 2048, 3e-8),
         DType.BF16 => Math.Abs(expected) / 256,
         _ => 0,
-    };
-
-    static float Source(byte* row, DType type, int i) => type switch
-    {
-        DType.F32 => System.Runtime.CompilerServices.Unsafe.ReadUnaligned<float>(row + i * 4L),
-        DType.BF16 => Elements.BFloat(System.Runtime.CompilerServices.Unsafe.ReadUnaligned<ushort>(row + i * 2L)),
-        _ => (float)System.Runtime.CompilerServices.Unsafe.ReadUnaligned<Half>(row + i * 2L),
     };
 
     static void Shape(TiledFile file, TiledSegment segment, int rows, int cols)

@@ -73,9 +73,6 @@ public sealed class Runner : IDisposable
     /// <summary>The candidates of wanted row <paramref name="row"/>: 64 pairs of id and logit bits.</summary>
     public void ReadBest(int row, Span<int> best) => device.Read(Row(Results.Best, row, best.Length * 4), MemoryMarshal.AsBytes(best));
 
-    /// <summary>Maximum and log-sum-exp of a wanted row.</summary>
-    public void ReadStats(int row, Span<float> stats) => device.Read(Row(Results.Stats, row, stats.Length * 4), MemoryMarshal.AsBytes(stats));
-
     /// <summary>All logits of a wanted row, (vocabulary), after penalties.</summary>
     public void ReadLogits(int row, Span<float> logits) =>
         device.Read(Results.Logits with { Offset = Results.Logits.Offset + (long)row * Rows.Stride(DType.F32, config.Vocabulary), Bytes = logits.Length * 4L }, MemoryMarshal.AsBytes(logits));

@@ -100,6 +100,17 @@ public class VulkanTests(TrainedModel model) : IClassFixture<TrainedModel>
             runner.Run();
             var logits = new float[file.Index.Config.Vocabulary];
             runner.ReadLogits(4, logits);
+            // What goes in and out of a step needs no copy, also where weights do.
+            var best = new int[2 * CandidatesOp.Kept];
+            for (int i = 5; i < 12; i++)
+            {
+                long before = ((VulkanDevice)on).Submissions;
+                runner.Batch.Clear();
+                runner.Batch.Add(50 + i, 0, i, wanted: true);
+                runner.Run();
+                runner.ReadBest(0, best);
+                Assert.Equal(1, ((VulkanDevice)on).Submissions - before);
+            }
             return logits;
         }
         using var seen = Open();

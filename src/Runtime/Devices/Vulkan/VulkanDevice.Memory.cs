@@ -72,6 +72,13 @@ public sealed unsafe partial class VulkanDevice
         else new ReadOnlySpan<byte>(memory.Mapped + from.Offset, bytes.Length).CopyTo(bytes);
     }
 
+    /// <summary>Waits for segments and for copies on their way.</summary>
+    internal void Drain()
+    {
+        Wait();
+        staging?.Drain();
+    }
+
     VulkanStaging Staging => staging ??= new VulkanStaging(this);
 
     /// <summary>The type of memory to take, and whether the host sees it. Device-local memory that the host sees is taken only where all of it is such (shared memory).</summary>

@@ -88,7 +88,7 @@ public sealed unsafe partial class VulkanDevice : IDevice
 
     public void Submit(Segment segment) => Submit(((VulkanSegment)segment).Commands);
 
-    /// <summary>How often the queue was handed work.</summary>
+    /// <summary>How often the queue was handed work, copies included.</summary>
     internal long Submissions { get; private set; }
 
     /// <summary>For tests: what the next submission returns instead of being made.</summary>
@@ -166,10 +166,7 @@ public sealed unsafe partial class VulkanDevice : IDevice
     {
         Wait();
         for (int i = 0; i < commands.Length; i++)
-        {
             Hand(commands[i], i == commands.Length - 1 ? fence : default);
-            Submissions++;
-        }
         busy = true;
     }
 
@@ -181,6 +178,7 @@ public sealed unsafe partial class VulkanDevice : IDevice
         Injected = null;
         Lost(result);
         result.Check("vkQueueSubmit");
+        Submissions++;
     }
 
     internal void WaitFor(Fence done)

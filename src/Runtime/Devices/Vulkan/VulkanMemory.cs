@@ -66,7 +66,7 @@ sealed unsafe class VulkanMemory : DeviceMemory
 
     public override void Dispose()
     {
-        device.Wait();
+        device.Drain();
         if (returned is not null)
         {
             returned();

@@ -65,7 +65,7 @@ sealed unsafe class VulkanProbe
         };
         if (hasDot && integerDot.ShaderIntegerDotProduct) Extensions.Add("VK_KHR_shader_integer_dot_product");
         if (names.Contains("VK_EXT_memory_budget")) Extensions.Add("VK_EXT_memory_budget");
-        Features = new Features((int)subgroup.SubgroupSize, hasDot && integerDot.ShaderIntegerDotProduct, half.ShaderFloat16, half.ShaderInt8);
+        Features = new Features((int)subgroup.SubgroupSize, hasDot && integerDot.ShaderIntegerDotProduct);
         ComputeFamily = Family(api, handle);
         PassedOver = Unfit(half.BufferDeviceAddress, features.Features.ShaderInt64, ComputeFamily != uint.MaxValue, Kind);
     }

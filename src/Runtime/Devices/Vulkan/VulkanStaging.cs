@@ -92,14 +92,18 @@ sealed unsafe class VulkanStaging : IDisposable
         device.Hand(commands[slot], fences[slot]);
     }
 
+    public void Drain()
+    {
+        for (int i = 0; i < Pieces; i++) WaitFor(i);
+    }
+
     public void Dispose()
     {
+        memory.Dispose(); // drains
         for (int i = 0; i < Pieces; i++)
         {
-            WaitFor(i);
             device.Api.DestroyFence(device.Handle, fences[i], null);
             device.Free(commands[i]);
         }
-        memory.Dispose();
     }
 }
