@@ -17,9 +17,12 @@ public sealed unsafe partial class VulkanDevice : IDevice
     double bandwidth;
 
     /// <summary>For tests: as <see cref="Backend"/> opens it, but as if the host saw none of its memory.</summary>
-    internal static VulkanDevice OpenStaged(int index) => Open(index, staged: true);
+    internal static VulkanDevice OpenStaged(int index) => Open(index, VulkanPipelineCache.Folder, staged: true);
 
-    VulkanDevice(VulkanInstance instance, VulkanProbe probe, int index)
+    /// <summary>For tests: as <see cref="Backend"/> opens it, with its pipelines kept in a folder of the caller's.</summary>
+    internal static VulkanDevice OpenCached(int index, string folder) => Open(index, folder, staged: false);
+
+    VulkanDevice(VulkanInstance instance, VulkanProbe probe, int index, string cacheFolder)
     {
         (this.instance, Probe, Name, Api) = (instance, probe, $"vulkan:{index}", instance.Api);
         Handle = Create(Api, probe, statistics: false);
@@ -28,7 +31,7 @@ public sealed unsafe partial class VulkanDevice : IDevice
         Api.CreateCommandPool(Handle, in poolInfo, null, out pool).Check();
         var fenceInfo = new FenceCreateInfo { SType = StructureType.FenceCreateInfo };
         Api.CreateFence(Handle, in fenceInfo, null, out fence).Check();
-        Pipelines = new VulkanPipelines(Api, Handle, probe);
+        Pipelines = new VulkanPipelines(Api, Handle, probe, cacheFolder);
         blocks = new VulkanBlocks(this);
     }
 
@@ -48,7 +51,7 @@ public sealed unsafe partial class VulkanDevice : IDevice
     public static IReadOnlyList<string> Complaints => VulkanInstance.Complaints;
 
     /// <summary>The catalogue's entry for this backend.</summary>
-    public static DeviceCatalog.Backend Backend { get; } = new("vulkan", List, index => Open(index, staged: false));
+    public static DeviceCatalog.Backend Backend { get; } = new("vulkan", List, index => Open(index, VulkanPipelineCache.Folder, staged: false));
 
     static IReadOnlyList<DeviceEntry> List()
     {
@@ -61,7 +64,7 @@ public sealed unsafe partial class VulkanDevice : IDevice
         })];
     }
 
-    static VulkanDevice Open(int index, bool staged)
+    static VulkanDevice Open(int index, string cacheFolder, bool staged)
     {
         var instance = VulkanInstance.Create(out string reason) ?? throw new TesseraException($"device 'vulkan:{index}': {reason}");
         try
@@ -70,7 +73,7 @@ public sealed unsafe partial class VulkanDevice : IDevice
             if (index >= devices.Length) throw new TesseraException($"device 'vulkan:{index}': expected 0 to {devices.Length - 1}, this machine has {devices.Length} Vulkan devices");
             var probe = new VulkanProbe(instance.Api, devices[index]);
             if (probe.PassedOver is not null) throw new TesseraException($"device 'vulkan:{index}' ({probe.Name}) cannot be used: {probe.PassedOver}");
-            return new VulkanDevice(instance, probe, index) { Staged = staged };
+            return new VulkanDevice(instance, probe, index, cacheFolder) { Staged = staged };
         }
         catch
         {

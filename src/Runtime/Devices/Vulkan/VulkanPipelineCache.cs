@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.IO.Hashing;
 using Silk.NET.Vulkan;
 
@@ -16,10 +15,10 @@ sealed unsafe class VulkanPipelineCache : IDisposable
     readonly Device device;
     readonly string path;
 
-    public VulkanPipelineCache(Vk api, Device device, VulkanProbe probe)
+    public VulkanPipelineCache(Vk api, Device device, VulkanProbe probe, string folder)
     {
         (this.api, this.device) = (api, device);
-        path = Path.Combine(Folder, $"{probe.CacheName}.pipelines");
+        path = Path.Combine(folder, $"{probe.CacheName}.pipelines");
         byte[] data = Load(probe);
         Loaded = data.Length;
         fixed (byte* at = data)
@@ -46,10 +45,10 @@ sealed unsafe class VulkanPipelineCache : IDisposable
         var data = new byte[size];
         fixed (byte* to = data)
             if (api.GetPipelineCacheData(device, Handle, ref size, to) != Result.Success) return;
+        string beside = $"{path}.{Guid.NewGuid():N}"; // engines of one process save at once, too
         try
         {
-            Directory.CreateDirectory(Folder);
-            string beside = string.Create(CultureInfo.InvariantCulture, $"{path}.{Environment.ProcessId}");
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
             using (var file = File.Create(beside))
             {
                 file.Write(XxHash128.Hash(data));
@@ -57,6 +56,12 @@ sealed unsafe class VulkanPipelineCache : IDisposable
             }
             File.Move(beside, path, overwrite: true);
         }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException) { Remove(beside); }
+    }
+
+    static void Remove(string file)
+    {
+        try { File.Delete(file); }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException) { }
     }
 

@@ -13,10 +13,10 @@ sealed unsafe class VulkanPipelines : IDisposable
     readonly int lanes;                  // constant 0 of every shader
     readonly Dictionary<string, Pipeline> pipelines = new(StringComparer.Ordinal);
 
-    public VulkanPipelines(Vk api, Device device, VulkanProbe probe)
+    public VulkanPipelines(Vk api, Device device, VulkanProbe probe, string cacheFolder)
     {
         (this.api, this.device, lanes) = (api, device, Math.Clamp(probe.Features.SubgroupSize, 4, 32));
-        Cache = new VulkanPipelineCache(api, device, probe);
+        Cache = new VulkanPipelineCache(api, device, probe, cacheFolder);
         var range = new PushConstantRange { StageFlags = ShaderStageFlags.ComputeBit, Size = PushBytes };
         var info = new PipelineLayoutCreateInfo { SType = StructureType.PipelineLayoutCreateInfo, PushConstantRangeCount = 1, PPushConstantRanges = &range };
         api.CreatePipelineLayout(device, in info, null, out var layout).Check();

@@ -19,7 +19,7 @@ public static unsafe class VulkanStatistics
         var device = VulkanDevice.Create(instance.Api, probe, statistics: true);
         try
         {
-            using var pipelines = new VulkanPipelines(instance.Api, device, probe);
+            using var pipelines = new VulkanPipelines(instance.Api, device, probe, VulkanPipelineCache.Folder);
             var told = (delegate* unmanaged<Device, PipelineExecutableInfoKHR*, uint*, PipelineExecutableStatisticKHR*, Result>)instance.Api.GetDeviceProcAddr(device, "vkGetPipelineExecutableStatisticsKHR").Handle;
             if (told == null) throw new TesseraException($"device 'vulkan:{index}' ({probe.Name}) does not tell what its compiler makes");
             var shaders = VulkanPipelines.All.Where(s => probe.Features.IntegerDot || !s.EndsWith(".dot", StringComparison.Ordinal)).ToList();
