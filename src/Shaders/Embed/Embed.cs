@@ -15,7 +15,7 @@ public static partial class EmbedOp
         ArgBytes = 12,
         Units = call => call.Args<Args>().Tokens,
         Reference = Reference,
-        Host = Reference, // it only decodes one row of the table per token
+        Host = Host,
         Vulkan = Vulkan,
     };
 

@@ -34,6 +34,23 @@ static unsafe class Lanes
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Halves(byte* at) => RawHalves(at) * Vector512.Create(HalfScale);
 
+    /// <summary>Stores 16 floats as halves, rounded to even.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreHalves(byte* at, Vector512<float> x)
+    {
+        var bits = x.AsInt32();
+        var magnitude = bits & Vector512.Create(int.MaxValue);
+        // Another bias and 13 bits less; what carries out of the mantissa raises the exponent, up to infinity.
+        var normal = (magnitude - Vector512.Create((112 << 23) - 0xfff) + ((magnitude >>> 13) & Vector512<int>.One)) >>> 13;
+        // Added to 0.5, a float's last bit is a subnormal half's.
+        var subnormal = (magnitude.AsSingle() + Vector512.Create(0.5f)).AsInt32() - Vector512.Create(126 << 23);
+        var half = Vector512.ConditionalSelect(Vector512.LessThan(magnitude, Vector512.Create(113 << 23)), subnormal, normal);
+        half = Vector512.Min(half, Vector512.Create(0x7c00));
+        half = Vector512.ConditionalSelect(Vector512.GreaterThan(magnitude, Vector512.Create(0x7f800000)), Vector512.Create(0x7e00), half);
+        half |= (bits >>> 16) & Vector512.Create(0x8000);
+        Vector256.Narrow(half.AsUInt32().GetLower(), half.AsUInt32().GetUpper()).Store((ushort*)at);
+    }
+
     /// <summary>e^x to about 2 ulp for x up to 88; below -87 the result is 0. Cephes' split of ln 2 and its polynomial of degree 5.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Exp(Vector512<float> x)

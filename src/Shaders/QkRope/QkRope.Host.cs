@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace Tessera.Shaders;
@@ -17,7 +18,7 @@ public static unsafe partial class QkRopeOp
             float* x = call.At<float>(Qkv) + (long)t * Tile.Pad(all * a.HeadDim) + head * a.HeadDim;
             if (head >= a.Heads + a.KvHeads)
             {
-                StoreValue(call, t, head - a.Heads - a.KvHeads, x);
+                Store(call, Values, t, head - a.Heads - a.KvHeads, x);
                 continue;
             }
             bool query = head < a.Heads;
@@ -34,7 +35,36 @@ public static unsafe partial class QkRopeOp
                 (low * cos - high * sin).Store(to + d);
                 (high * cos + low * sin).Store(to + d + half);
             }
-            if (!query) StoreKey(call, t, head - a.Heads, turned);
+            if (!query) Store(call, Keys, t, head - a.Heads, turned);
+        }
+    }
+    /// <summary>Stores a token's key or value of one head, x (headDim); see <see cref="KvBlock"/>.</summary>
+    static void Store(Call call, int cache, int token, int kvHead, float* x)
+    {
+        var a = call.Args<Args>();
+        int slot = call.At<int>(Slots)[token], place = slot % KvBlock.Tokens, groups = a.HeadDim / Tile.K;
+        if (slot < 0) return;
+        DType type = call.Tensors[cache].Type;
+        int bytes = Tile.K * type.ElementBytes();
+        byte* block = call.At<byte>(cache) + KvBlock.Offset(type, a.KvHeads, a.HeadDim, slot / KvBlock.Tokens, kvHead);
+        float* scales = (float*)(block + KvBlock.Tokens * a.HeadDim);
+        byte* group = stackalloc byte[Tile.K * sizeof(float)];
+        for (int g = 0; g < groups; g++)
+        {
+            Vector512<float> low = Vector512.Load(x + g * Tile.K), high = Vector512.Load(x + g * Tile.K + 16);
+            if (type == DType.F16)
+            {
+                Lanes.StoreHalves(group, low);
+                Lanes.StoreHalves(group + 32, high);
+            }
+            else Lanes.StoreGroup(group, type == DType.Q8 ? DType.A8 : DType.F32, Tile.K, 0, low, high);
+            if (cache == Values) Unsafe.CopyBlockUnaligned(block + KvBlock.ValueOffset(type, a.HeadDim, place, g * Tile.K), group, (uint)bytes);
+            else
+            {
+                int* words = (int*)(block + KvBlock.KeyOffset(type, place, g * Tile.K));
+                for (int w = 0; w < bytes / Tile.WordBytes; w++) words[w * KvBlock.Tokens] = ((int*)group)[w];
+            }
+            if (type == DType.Q8) scales[cache == Values ? place * groups + g : g * KvBlock.Tokens + place] = *(float*)(group + Rows.ScaleOffset(Tile.K));
         }
     }
 }
