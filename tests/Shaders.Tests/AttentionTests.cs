@@ -13,6 +13,10 @@ public class AttentionTests
         (16, 8, 128, [[99], [0, 1, 2], [30, 31, 32, 33, 34]]),
         (8, 1, 32, [[16, 17], [47]]),
         (20, 2, 64, [[5, 6, 7], [200]]),
+        (16, 8, 128, [[.. Enumerable.Range(5, 21)], [.. Enumerable.Range(126, 5)], [0]]),
+        (6, 2, 96, [[.. Enumerable.Range(0, 14)], [14], [15], [16, 17]]), // positions go on where sequences do not
+        (4, 1, 256, [[70, 71], [3]]),
+        (2, 2, 32, [[.. Enumerable.Range(117, 19)]]),
     ];
 
     public static TheoryData<string, DType, DType, int> Cases()
@@ -51,6 +55,23 @@ public class AttentionTests
             byte[] fewer = run.Replay(world.Count, BitConverter.GetBytes(some)).Read(world.Y);
             Assert.Equal(all[..(some * stride)], fewer[..(some * stride)]);
             Assert.All(fewer[(some * stride)..], b => Assert.Equal(Operand.Poison, b));
+        }
+    }
+
+    /// <summary>The order of sums is fixed by the length of the context: a token that comes alone gets what it got among others, whichever variant makes it.</summary>
+    [Theory, MemberData(nameof(Cases))]
+    public void A_token_alone_gets_the_bits_it_gets_among_others(string device, DType kv, DType yType, int shape)
+    {
+        var (heads, kvHeads, dim, positions) = Shapes[shape];
+        var world = new World(new Random(shape + 90), heads, kvHeads, dim, kv, yType, positions);
+        using var run = new OpRun(device, world.All);
+        byte[] all = run.Run((gpu, t) => world.Launch(gpu, t)).Read(world.Y);
+        int stride = Rows.Stride(yType, heads * dim);
+        for (int token = 0; token < world.Y.RowCount; token++)
+        {
+            run.Replay(world.Y, world.Y.Bytes);
+            byte[] alone = run.Run((gpu, t) => world.LaunchOne(gpu, t, token)).Read(world.Y);
+            Assert.Equal(all[(token * stride)..((token + 1) * stride)], alone[(token * stride)..((token + 1) * stride)]);
         }
     }
 
@@ -97,6 +118,17 @@ public class AttentionTests
 
         public void Launch(IRecorder gpu, Func<Operand?, Tensor> t) =>
             gpu.Attention(t(Q), t(Keys), t(Values), t(Blocks), t(Sequences), t(Positions), t(Y), heads, kvHeads, 0.13f, t(Count));
+
+        public void LaunchOne(IRecorder gpu, Func<Operand?, Tensor> t, int token)
+        {
+            Tensor One(Operand of)
+            {
+                var all = t(of);
+                return all.Type == DType.I32 ? Tensor.Packed(all.Memory!, all.Offset + token * 4, DType.I32, 1, 1)
+                    : Tensor.OfRows(all.Memory!, all.Offset + token * (long)Rows.Stride(all.Type, all.Cols), all.Type, 1, all.Cols);
+            }
+            gpu.Attention(One(Q), t(Keys), t(Values), t(Blocks), One(Sequences), One(Positions), One(Y), heads, kvHeads, 0.13f, Tensor.None);
+        }
 
         static void Store(Random random, byte[] keys, byte[] values, DType kv, int kvHeads, int dim, int block, int token)
         {

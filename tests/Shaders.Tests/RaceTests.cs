@@ -21,7 +21,7 @@ public class RaceTests
 
     static byte[][] Run(IDevice device, int repeats)
     {
-        const int Tokens = 9, Dim = 160, Ffn = 100, Heads = 4, KvHeads = 2, HeadDim = 64, Experts = 7, Active = 3, Vocabulary = 3000, Pairs = Tokens * Active;
+        const int Tokens = 17, Dim = 160, Ffn = 100, Heads = 4, KvHeads = 2, HeadDim = 64, Experts = 7, Active = 3, Vocabulary = 3000, Pairs = Tokens * Active;
         var random = new Random(2);
         Operand x = Operand.Rows(random, DType.F32, Tokens, Dim, spread: 2), norm = Operand.PackedRandom(random, 1, Dim), normed = Operand.Out(DType.A8, Tokens, Dim);
         Operand w = Operand.Weights(random, DType.Q8, 200, Dim), y = Operand.Out(DType.F32, Tokens, 200), gateUp = Operand.Weights(random, DType.Q8, GateUpOp.JoinedRows(Ffn), Dim), gated = Operand.Out(DType.A8, Tokens, Ffn);

@@ -2,11 +2,13 @@ namespace Tessera.Shaders;
 
 public static partial class AttentionOp
 {
-    const int GroupHeads = 8;
+    static Variant[] Vulkan => [.. from kv in new[] { DType.F16, DType.F32, DType.Q8 } from y in new[] { DType.A8, DType.F32 } from shape in new[] { (2, 128), (4, 128), (8, 128), (4, MaxHeadDim) } select Of(kv, y, shape)];
 
-    static Variant[] Vulkan => [Of("f16.f32", DType.F16, DType.F32), Of("f16.a8", DType.F16, DType.A8), Of("f32.f32", DType.F32, DType.F32), Of("f32.a8", DType.F32, DType.A8), Of("q8.f32", DType.Q8, DType.F32), Of("q8.a8", DType.Q8, DType.A8)];
+    /// <summary>Rows of a group: the heads of a KV head, and where many tokens come at once, as many of these as fit.</summary>
+    static Variant Of(DType kv, DType y, (int Rows, int Dim) most) => new($"Attention.{kv.Name()}.{y.Name()}.{most.Rows}x{most.Dim}",
+        (_, call) => call.Tensors[Keys].Type == kv && call.Tensors[Y].Type == y && call.Args<Args>().HeadDim <= most.Dim
+            && (most is (8, _) or (_, MaxHeadDim) || (call.Args<Args>().Tokens <= 16 && HeadsOfOne(call) <= most.Rows)),
+        call => new Groups(call.Args<Args>().Tokens, call.Args<Args>().KvHeads, (HeadsOfOne(call) + most.Rows - 1) / most.Rows));
 
-    static Variant Of(string name, DType kv, DType y) => new($"Attention.{name}",
-        (_, call) => call.Tensors[Keys].Type == kv && call.Tensors[Y].Type == y,
-        call => new Groups(call.Args<Args>().Tokens, call.Args<Args>().KvHeads, (call.Args<Args>().Heads / call.Args<Args>().KvHeads + GroupHeads - 1) / GroupHeads));
+    static int HeadsOfOne(Call call) => call.Args<Args>().Heads / call.Args<Args>().KvHeads;
 }

@@ -1,6 +1,6 @@
 // The product of a panel of 16 rows with up to TOKENS tokens. LANES lanes read LANES · 16 consecutive bytes: a lane sums 4 rows of every word it meets.
 // Wants TOKENS, WORD_K, and Q8, A8, DOT, F16 as they apply.
-layout(constant_id = 0) const int LANES = 32; // the lanes of a subgroup, at most 32
+#include "lanes.glsl"
 const int STEP = LANES / 4;                    // words that they read at once
 const int WORDS = TILE_K / WORD_K;
 const int TILE_BYTES = TILE_ROWS * WORDS * WORD_BYTES;

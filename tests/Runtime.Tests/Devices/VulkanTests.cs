@@ -134,11 +134,12 @@ public class VulkanTests(TrainedModel model) : IClassFixture<TrainedModel>
     [Fact]
     public void A_device_that_lacks_something_is_passed_over_with_the_reason()
     {
-        Assert.Equal("it has no buffer device addresses", VulkanProbe.Unfit(false, true, true, DeviceKind.Discrete));
-        Assert.Equal("its shaders have no 64-bit integers", VulkanProbe.Unfit(true, false, true, DeviceKind.Discrete));
-        Assert.Equal("it has no compute queue", VulkanProbe.Unfit(true, true, false, DeviceKind.Discrete));
-        Assert.StartsWith("it is null hardware", VulkanProbe.Unfit(true, true, true, DeviceKind.Null));
-        Assert.Null(VulkanProbe.Unfit(true, true, true, DeviceKind.Software));
+        Assert.Equal("it has no buffer device addresses", VulkanProbe.Unfit(false, true, true, true, DeviceKind.Discrete));
+        Assert.Equal("its shaders have no 64-bit integers", VulkanProbe.Unfit(true, false, true, true, DeviceKind.Discrete));
+        Assert.Equal("its shaders have no subgroups of 4 or more that broadcast", VulkanProbe.Unfit(true, true, false, true, DeviceKind.Discrete));
+        Assert.Equal("it has no compute queue", VulkanProbe.Unfit(true, true, true, false, DeviceKind.Discrete));
+        Assert.StartsWith("it is null hardware", VulkanProbe.Unfit(true, true, true, true, DeviceKind.Null));
+        Assert.Null(VulkanProbe.Unfit(true, true, true, true, DeviceKind.Software));
     }
 
     [Fact]

@@ -67,12 +67,13 @@ sealed unsafe class VulkanProbe
         if (names.Contains("VK_EXT_memory_budget")) Extensions.Add("VK_EXT_memory_budget");
         Features = new Features((int)subgroup.SubgroupSize, hasDot && integerDot.ShaderIntegerDotProduct);
         ComputeFamily = Family(api, handle);
-        PassedOver = Unfit(half.BufferDeviceAddress, features.Features.ShaderInt64, ComputeFamily != uint.MaxValue, Kind);
+        bool broadcasts = subgroup.SubgroupSize >= 4 && subgroup.SupportedStages.HasFlag(ShaderStageFlags.ComputeBit) && subgroup.SupportedOperations.HasFlag(SubgroupFeatureFlags.BallotBit);
+        PassedOver = Unfit(half.BufferDeviceAddress, features.Features.ShaderInt64, broadcasts, ComputeFamily != uint.MaxValue, Kind);
     }
 
     /// <summary>Why a device cannot run our kernels, or null.</summary>
-    internal static string? Unfit(bool addresses, bool int64, bool computes, DeviceKind kind) =>
-        !addresses ? "it has no buffer device addresses" : !int64 ? "its shaders have no 64-bit integers" : !computes ? "it has no compute queue"
+    internal static string? Unfit(bool addresses, bool int64, bool broadcasts, bool computes, DeviceKind kind) =>
+        !addresses ? "it has no buffer device addresses" : !int64 ? "its shaders have no 64-bit integers" : !broadcasts ? "its shaders have no subgroups of 4 or more that broadcast" : !computes ? "it has no compute queue"
         : kind == DeviceKind.Null ? "it is null hardware: it compiles and computes nothing" : null;
 
     static HashSet<string> ExtensionNames(Vk api, PhysicalDevice handle)
