@@ -7,6 +7,7 @@
 // variant: bf16.f32 -DWORD_K=2
 // variant: f32.f32 -DWORD_K=1
 #extension GL_GOOGLE_include_directive : require
+#extension GL_KHR_shader_subgroup_ballot : require
 #ifdef DOT
 #extension GL_EXT_integer_dot_product : require
 #endif

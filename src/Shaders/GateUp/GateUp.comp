@@ -12,6 +12,7 @@
 // variant: f32.f32.f32 -DWORD_K=1
 // variant: f32.f32.a8 -DWORD_K=1 -DY_A8
 #extension GL_GOOGLE_include_directive : require
+#extension GL_KHR_shader_subgroup_ballot : require
 #ifdef DOT
 #extension GL_EXT_integer_dot_product : require
 #endif

@@ -3,6 +3,7 @@
 #include "lanes.glsl"
 const int STEP = LANES / 4;                    // words that they read at once
 const int WORDS = TILE_K / WORD_K;
+const bool BROADCAST = LANES == 8 || LANES == 16; // narrow subgroups load the words of a tile once and pass them on
 const int TILE_BYTES = TILE_ROWS * WORDS * WORD_BYTES;
 
 #ifdef A8
@@ -34,39 +35,50 @@ void product(uint64_t w, int outer, int inner, int panel, int some, int lane, in
         uvec2 s = Pairs(scales + (tile * TILE_ROWS + row) * 2).at[0];
         vec4 scale = vec4(unpackHalf2x16(s.x), unpackHalf2x16(s.y));
 #endif
-        for (int part = 0; part < WORDS / STEP; part++) {
-            uvec4 w = Quads(values + uint64_t(tile) * TILE_BYTES + (part * LANES + lane) * 16).at[0];
-            for (int t = 0; t < some; t++) {
-                uint64_t record = records[t];
+        uvec4 w[WORDS / STEP]; // a word of each of 4 rows
+        for (int part = 0; part < WORDS / STEP; part++) w[part] = Quads(values + uint64_t(tile) * TILE_BYTES + (part * LANES + lane) * 16).at[0];
+        for (int t = 0; t < some; t++) {
+            uint64_t record = records[t];
 #ifdef A8
-                uint q = Words(record + tile * TILE_K + (part * STEP + word) * 4).at[0];
-                float xScale = Floats(record + allTiles * TILE_K + tile * 4).at[0];
+            Words x = Words(record + tile * TILE_K);
+            ivec4 dots = ivec4(0);
+            uint held = BROADCAST ? x.at[lane % WORDS] : 0;
+            for (int part = 0; part < WORDS / STEP; part++) {
+                uint q;
+                if (BROADCAST)
+                    for (int i = 0; i < STEP; i++) {
+                        uint one = subgroupBroadcast(held, part * STEP + i);
+                        q = word == i ? one : q;
+                    }
+                else q = x.at[part * STEP + word];
 #ifdef DOT
-                ivec4 dots = ivec4(dotPacked4x8EXT(int(w.x), int(q)), dotPacked4x8EXT(int(w.y), int(q)), dotPacked4x8EXT(int(w.z), int(q)), dotPacked4x8EXT(int(w.w), int(q)));
+                dots += ivec4(dotPacked4x8EXT(int(w[part].x), int(q)), dotPacked4x8EXT(int(w[part].y), int(q)), dotPacked4x8EXT(int(w[part].z), int(q)), dotPacked4x8EXT(int(w[part].w), int(q)));
 #else
                 ivec4 b = signedBytes(q);
-                ivec4 w0 = signedBytes(w.x) * b, w1 = signedBytes(w.y) * b, w2 = signedBytes(w.z) * b, w3 = signedBytes(w.w) * b;
-                ivec4 dots = ivec4(w0.x + w0.y + w0.z + w0.w, w1.x + w1.y + w1.z + w1.w, w2.x + w2.y + w2.z + w2.w, w3.x + w3.y + w3.z + w3.w);
+                ivec4 w0 = signedBytes(w[part].x) * b, w1 = signedBytes(w[part].y) * b, w2 = signedBytes(w[part].z) * b, w3 = signedBytes(w[part].w) * b;
+                dots += ivec4(w0.x + w0.y + w0.z + w0.w, w1.x + w1.y + w1.z + w1.w, w2.x + w2.y + w2.z + w2.w, w3.x + w3.y + w3.z + w3.w);
 #endif
-                sums[t] = fma(vec4(dots), scale * xScale, sums[t]);
+            }
+            sums[t] = fma(vec4(dots), scale * Floats(record + allTiles * TILE_K).at[tile], sums[t]);
 #else
+            for (int part = 0; part < WORDS / STEP; part++) {
                 Floats f = Floats(record + (tile * TILE_K + (part * STEP + word) * WORD_K) * 4);
 #if WORD_K == 4
                 vec4 v = vec4(f.at[0], f.at[1], f.at[2], f.at[3]);
-                sums[t] = fma(vec4(dot(vec4(signedBytes(w.x)), v), dot(vec4(signedBytes(w.y)), v), dot(vec4(signedBytes(w.z)), v), dot(vec4(signedBytes(w.w)), v)), scale, sums[t]);
+                sums[t] = fma(vec4(dot(vec4(signedBytes(w[part].x)), v), dot(vec4(signedBytes(w[part].y)), v), dot(vec4(signedBytes(w[part].z)), v), dot(vec4(signedBytes(w[part].w)), v)), scale, sums[t]);
 #elif WORD_K == 2
 #ifdef F16
-                vec2 w0 = unpackHalf2x16(w.x), w1 = unpackHalf2x16(w.y), w2 = unpackHalf2x16(w.z), w3 = unpackHalf2x16(w.w);
+                vec2 w0 = unpackHalf2x16(w[part].x), w1 = unpackHalf2x16(w[part].y), w2 = unpackHalf2x16(w[part].z), w3 = unpackHalf2x16(w[part].w);
                 vec4 low = vec4(w0.x, w1.x, w2.x, w3.x), high = vec4(w0.y, w1.y, w2.y, w3.y);
 #else
-                vec4 low = uintBitsToFloat(w << 16), high = uintBitsToFloat(w & 0xffff0000u);
+                vec4 low = uintBitsToFloat(w[part] << 16), high = uintBitsToFloat(w[part] & 0xffff0000u);
 #endif
                 sums[t] = fma(low, vec4(f.at[0]), fma(high, vec4(f.at[1]), sums[t]));
 #else
-                sums[t] = fma(uintBitsToFloat(w), vec4(f.at[0]), sums[t]);
-#endif
+                sums[t] = fma(uintBitsToFloat(w[part]), vec4(f.at[0]), sums[t]);
 #endif
             }
+#endif
         }
     }
 }
