@@ -29,7 +29,7 @@ public sealed class HostileFileTests : IDisposable
         File.WriteAllBytes(maker.Out, bytes);
         string message = Assert.Throws<TesseraException>(() => TiledFile.Open(maker.Out).Dispose()).Message;
         Assert.StartsWith(maker.Out, message);
-        Assert.DoesNotContain('\n', message);
+        Assert.DoesNotContain(message, char.IsControl);
         return message;
     }
 
@@ -84,6 +84,9 @@ public sealed class HostileFileTests : IDisposable
     [InlineData("\"type\":\"q8\"", "\"type\":\"q3\"")]
     [InlineData("\"name\":\"head\"", "\"name\":\"embedding\"")]
     [InlineData("\"name\":\"head\"", "\"name\":null")]
+    [InlineData("\"name\":\"head\"", "\"name\":\"\\u001b[2J\"")]
+    [InlineData("\"topP\":1", "\"topP\":7")]
+    [InlineData("\"endIds\":[]", "\"endIds\":[-1]")]
     [InlineData("\"architecture\":\"qwen3\"", "\"architecture\":\"qwen9\"")]
     [InlineData("\"hidden\":96", "\"hidden\":-1")]
     [InlineData("\"layers\":2", "\"layers\":2000000000")]

@@ -19,7 +19,8 @@ public class HostileFolderTests
         bend(maker);
         string message = maker.Fails(type);
         Assert.Contains(expected, message);
-        Assert.DoesNotContain('\n', message);
+        Assert.DoesNotContain(message, char.IsControl);
+        Assert.InRange(message.Length, 1, 1000);
         Assert.False(File.Exists(maker.Out));
         Assert.Empty(Directory.EnumerateFiles(maker.Folder, "*.partial"));
     }
@@ -43,9 +44,12 @@ public class HostileFolderTests
     [InlineData("expected 8 bytes, found 12", """{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 12]}}""")]
     [InlineData("appears twice", """{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}, "a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}""")]
     [InlineData("cannot be read", """{"a": {"dtype": "F32", "shape": [1], """)]
-    [InlineData("cannot be read", """{"a": 5}""")]
-    [InlineData("cannot be read", """{"a": {"dtype": 7, "shape": "x", "data_offsets": [0, 4]}}""")]
-    [InlineData("cannot be read", """{"a": {"dtype": "F32", "shape": [1.5], "data_offsets": [0, 4]}}""")]
+    [InlineData("tensor 'a': expected an object, found 5", """{"a": 5}""")]
+    [InlineData("tensor 'a': expected a dtype, found", """{"a": {"dtype": 7, "shape": "x", "data_offsets": [0, 4]}}""")]
+    [InlineData("tensor 'a': expected data_offsets of two whole numbers", """{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4, 8]}}""")]
+    [InlineData("tensor 'a': expected data_offsets of two whole numbers", """{"a": {"dtype": "F32", "shape": [1]}}""")]
+    [InlineData("tensor 'a': expected a shape of whole numbers", """{"a": {"dtype": "F32", "shape": [1.5], "data_offsets": [0, 4]}}""")]
+    [InlineData("its name holds control characters", """{"a\u001b[2J": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}""")]
     [InlineData("not a JSON object", "[1, 2]")]
     public void A_header_that_lies(string expected, string header) => Refused(expected, m =>
     {
@@ -192,6 +196,44 @@ public class HostileFolderTests
     [InlineData("{{ messages | sha256 }}", "sha256")]
     [InlineData("{% for m in messages %}", "endfor")]
     public void A_template_outside_the_language(string template, string construct) => Refused(construct, m => m.WithTokenizer(template).Save());
+
+    [Theory]
+    [InlineData("generation_config.json: top-p must be above 0 and at most 1, found 7", """{"top_p": 7}""")]
+    [InlineData("generation_config.json: temperature must be 0 to 100, found -1", """{"temperature": -1}""")]
+    [InlineData("generation_config.json: temperature: expected a number, found \"hot\"", """{"temperature": "hot"}""")]
+    [InlineData("generation_config.json: eos_token_id: expected whole numbers, found [1,-2]", """{"eos_token_id": [1,-2]}""")]
+    [InlineData("generation_config.json: expected a JSON object", "[1]")]
+    public void A_generation_config_out_of_range(string expected, string json) => Refused(expected, m =>
+    {
+        m.Save();
+        File.WriteAllText(Path.Combine(m.Folder, "generation_config.json"), json);
+    });
+
+    [Theory]
+    [InlineData("", """{"chat_template": [{"name": "default", "template": 5}]}""")]
+    [InlineData("", """{"chat_template": "{% include 'other' %}"}""")]
+    public void A_tokenizer_config_with_a_template_that_is_none(string expected, string json) => Refused("tokenizer_config.json: " + expected, m =>
+    {
+        m.WithTokenizer().Save();
+        File.WriteAllText(Path.Combine(m.Folder, "tokenizer_config.json"), json);
+    });
+
+    [Fact]
+    public void A_value_that_is_long_or_speaks_to_the_terminal_is_told_in_one_short_line() => Refused("hidden_size: expected a positive whole number, found", m =>
+    {
+        m.Config["hidden_size"] = "\u001b[2J\n" + new string('x', 100000);
+        m.Save();
+    });
+
+    [Theory, InlineData("[\"a\"]"), InlineData("[]"), InlineData("[\"a\", \"b\", \"c\"]"), InlineData("\"a\""), InlineData("[\"a\", \"\"]")]
+    public void A_merge_that_is_no_pair(string merge) => Refused("merge 0: expected two known tokens that make id 256, found", m =>
+    {
+        m.WithTokenizer().Save();
+        string path = Path.Combine(m.Folder, "tokenizer.json");
+        var json = JsonNode.Parse(File.ReadAllText(path))!;
+        json["model"]!["merges"]!.AsArray()[0] = JsonNode.Parse(merge);
+        File.WriteAllText(path, json.ToJsonString());
+    });
 
     [Fact]
     public void A_tokenizer_of_another_kind() => Refused("normalizer: expected NFC, found NFKC", m =>

@@ -32,7 +32,7 @@ public sealed unsafe class Converter(HfFolder folder, Action<long>? progress = n
             else file.Add(tensor.Name, (tensor.Own ?? matrices).Name(), tensor.RowsEach, tensor.Cols, sink => Panels(tensor, tensor.Own ?? matrices, sink), tensor.Experts);
         }
         string title = System.IO.Path.GetFileName(System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(folder.Folder)));
-        file.Finish(segments => new TiledIndex { Name = title, Architecture = "qwen3", Config = config, Generation = generation, Segments = segments });
+        file.Finish(segments => new TiledIndex { Name = string.Concat(title.Where(c => !char.IsControl(c))), Architecture = "qwen3", Config = config, Generation = generation, Segments = segments });
     }
 
     void Vector(HfPlan tensor, SegmentSink sink)

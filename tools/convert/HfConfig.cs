@@ -6,118 +6,86 @@ using Tessera.Shaders;
 namespace Tessera.Convert;
 
 /// <summary>Reads config.json and generation_config.json in every spelling that transformers has used.</summary>
-public sealed class HfConfig
+static class HfConfig
 {
-    readonly JsonElement json;
-    readonly string path;
-
-    HfConfig(JsonElement json, string path) => (this.json, this.path) = (json, path);
-
     public static (Qwen3Config Config, GenerationDefaults Generation, List<string> Notices) Read(HfFolder folder)
     {
-        string path = Path.Combine(folder.Folder, "config.json");
-        using var document = folder.Json("config.json") ?? throw new TesseraException($"{path}: is missing");
-        var reader = new HfConfig(document.RootElement, path);
+        using var document = folder.Json("config.json") ?? throw new TesseraException($"{folder.At("config.json")}: is missing");
+        var json = new HfJson(folder.At("config.json"), document.RootElement);
         var notices = new List<string>();
-        var config = reader.Config(notices);
-        config.Check(path);
-        return (config, reader.Generation(folder), notices);
+        var config = Config(json, notices);
+        config.Check(json.Path);
+        return (config, Generation(json, folder), notices);
     }
 
-    Qwen3Config Config(List<string> notices)
+    static Qwen3Config Config(HfJson json, List<string> notices)
     {
-        if (json.ValueKind != JsonValueKind.Object) throw Wrong("expected a JSON object");
-        string type = Text(json, "model_type") ?? "", architecture = json.TryGetProperty("architectures", out var list) && list.ValueKind == JsonValueKind.Array && list.GetArrayLength() > 0 ? list[0].ToString() : "";
+        if (json.Object.ValueKind != JsonValueKind.Object) throw json.Wrong("expected a JSON object");
+        string type = json.Text("model_type") ?? "", architecture = json.Object.TryGetProperty("architectures", out var list) && list.ValueKind == JsonValueKind.Array && list.GetArrayLength() > 0 ? list[0].ToString() : "";
         if (!(type == "qwen3" && architecture is "" or "Qwen3ForCausalLM" || type == "qwen3_moe" && architecture is "" or "Qwen3MoeForCausalLM"))
-            throw Wrong($"expected architecture Qwen3ForCausalLM (model_type qwen3) or Qwen3MoeForCausalLM (model_type qwen3_moe), found {(architecture.Length > 0 ? architecture : "none")} (model_type {(type.Length > 0 ? type : "none")})");
-        if (Text(json, "hidden_act") is { } act && act != "silu") throw Wrong($"expected hidden_act silu, found {act}");
-        if (Flag(json, "use_sliding_window")) throw Wrong("expected full attention, found use_sliding_window true");
-        if (json.TryGetProperty("layer_types", out var types) && types.ValueKind == JsonValueKind.Array)
+            throw json.Wrong($"expected architecture Qwen3ForCausalLM (model_type qwen3) or Qwen3MoeForCausalLM (model_type qwen3_moe), found {(architecture.Length > 0 ? architecture : "none")} (model_type {(type.Length > 0 ? type : "none")})");
+        if (json.Text("hidden_act") is { } act && act != "silu") throw json.Wrong($"expected hidden_act silu, found {act}");
+        if (json.Flag("use_sliding_window")) throw json.Wrong("expected full attention, found use_sliding_window true");
+        if (json.Object.TryGetProperty("layer_types", out var types) && types.ValueKind == JsonValueKind.Array)
             foreach (var layer in types.EnumerateArray())
-                if (layer.ToString() != "full_attention") throw Wrong($"expected layer_types full_attention, found {layer}");
-        int heads = Int(json, "num_attention_heads");
-        int context = Int(json, "max_position_embeddings");
+                if (layer.ToString() != "full_attention") throw json.Wrong($"expected layer_types full_attention, found {HfJson.Brief(layer)}");
+        int heads = json.Int("num_attention_heads");
+        int context = json.Int("max_position_embeddings");
         return new Qwen3Config
         {
-            Hidden = Int(json, "hidden_size"),
-            Layers = Int(json, "num_hidden_layers"),
+            Hidden = json.Int("hidden_size"),
+            Layers = json.Int("num_hidden_layers"),
             Heads = heads,
-            KvHeads = Has(json, "num_key_value_heads") ? Int(json, "num_key_value_heads") : heads,
-            HeadDim = Has(json, "head_dim") ? Int(json, "head_dim") : 128, // Qwen3Config's default, not hidden / heads
-            Ffn = Int(json, "intermediate_size"),
-            Vocabulary = Int(json, "vocab_size"),
-            Eps = (float)(Number(json, "rms_norm_eps") ?? 1e-6),
+            KvHeads = json.Has("num_key_value_heads") ? json.Int("num_key_value_heads") : heads,
+            HeadDim = json.Has("head_dim") ? json.Int("head_dim") : 128, // Qwen3Config's default, not hidden / heads
+            Ffn = json.Int("intermediate_size"),
+            Vocabulary = json.Int("vocab_size"),
+            Eps = (float)(json.Number("rms_norm_eps") ?? 1e-6),
             Context = context,
-            Tied = Flag(json, "tie_word_embeddings"),
-            AttentionBias = Flag(json, "attention_bias"),
-            Rope = Rope(context, notices),
-            Moe = type == "qwen3_moe" ? Moe() : null,
+            Tied = json.Flag("tie_word_embeddings"),
+            AttentionBias = json.Flag("attention_bias"),
+            Rope = Rope(json, context, notices),
+            Moe = type == "qwen3_moe" ? Moe(json) : null,
         };
     }
 
-    MoeConfig Moe() => new(Int(json, Has(json, "num_experts") ? "num_experts" : "num_local_experts"), Int(json, "num_experts_per_tok"), Int(json, "moe_intermediate_size"),
-        Flag(json, "norm_topk_prob"), Has(json, "decoder_sparse_step") ? Int(json, "decoder_sparse_step") : 1, Has(json, "mlp_only_layers") ? Ids(json, "mlp_only_layers") : []);
+    static MoeConfig Moe(HfJson json) => new(json.Int(json.Has("num_experts") ? "num_experts" : "num_local_experts"), json.Int("num_experts_per_tok"), json.Int("moe_intermediate_size"),
+        json.Flag("norm_topk_prob"), json.Has("decoder_sparse_step") ? json.Int("decoder_sparse_step") : 1, json.Ids("mlp_only_layers"));
 
-    RopeConfig Rope(int context, List<string> notices)
+    static RopeConfig Rope(HfJson json, int context, List<string> notices)
     {
         // transformers 5 keeps all in rope_parameters; before, rope_theta stood beside rope_scaling.
-        JsonElement scaling = default;
-        bool scaled = (json.TryGetProperty("rope_parameters", out scaling) || json.TryGetProperty("rope_scaling", out scaling)) && scaling.ValueKind == JsonValueKind.Object;
-        double theta = (scaled ? Number(scaling, "rope_theta") : null) ?? Number(json, "rope_theta") ?? 10000;
-        string type = scaled ? Text(scaling, "rope_type") ?? Text(scaling, "type") ?? "default" : "default";
+        bool scaled = (json.Object.TryGetProperty("rope_parameters", out var inner) || json.Object.TryGetProperty("rope_scaling", out inner)) && inner.ValueKind == JsonValueKind.Object;
+        var scaling = json with { Object = inner };
+        double theta = (scaled ? scaling.Number("rope_theta") : null) ?? json.Number("rope_theta") ?? 10000;
+        string type = scaled ? scaling.Text("rope_type") ?? scaling.Text("type") ?? "default" : "default";
         if (type == "default") return new RopeConfig(theta, null);
-        if (type != "yarn") throw Wrong($"expected rope type default or yarn, found {type}");
-        double factor = Number(scaling, "factor") ?? throw Wrong("rope_scaling of type yarn lacks its factor");
-        int? original = Has(scaling, "original_max_position_embeddings") ? Int(scaling, "original_max_position_embeddings") : null;
+        if (type != "yarn") throw json.Wrong($"expected rope type default or yarn, found {type}");
+        double factor = scaling.Number("factor") ?? throw json.Wrong("rope_scaling of type yarn lacks its factor");
+        int? original = scaling.Has("original_max_position_embeddings") ? scaling.Int("original_max_position_embeddings") : null;
         if (original is { } o && Math.Abs(o * factor - context) > 0.5)
             notices.Add($"YaRN stretches {o} positions by {factor} to {o * factor}, but max_position_embeddings is {context}");
-        return new RopeConfig(theta, new YarnConfig(factor, original, Number(scaling, "beta_fast") ?? 32, Number(scaling, "beta_slow") ?? 1, Number(scaling, "attention_factor")));
+        return new RopeConfig(theta, new YarnConfig(factor, original, scaling.Number("beta_fast") ?? 32, scaling.Number("beta_slow") ?? 1, scaling.Number("attention_factor")));
     }
 
-    GenerationDefaults Generation(HfFolder folder)
+    /// <summary>Without a generation_config.json an answer is greedy, and ends where config.json says.</summary>
+    static GenerationDefaults Generation(HfJson config, HfFolder folder)
     {
         using var document = folder.Json("generation_config.json");
-        var generation = document?.RootElement ?? default;
-        bool there = generation.ValueKind == JsonValueKind.Object;
-        double? Of(string name) => there ? Number(generation, name) : null;
-        var ends = there && Has(generation, "eos_token_id") ? Ids(generation, "eos_token_id") : Has(json, "eos_token_id") ? Ids(json, "eos_token_id") : [];
-        return new GenerationDefaults
+        if (document is null) return new GenerationDefaults { EndIds = config.Ids("eos_token_id") };
+        var json = new HfJson(folder.At("generation_config.json"), document.RootElement);
+        if (json.Object.ValueKind != JsonValueKind.Object) throw json.Wrong("expected a JSON object");
+        var generation = new GenerationDefaults
         {
-            DoSample = there && Flag(generation, "do_sample"),
-            Temperature = (float)(Of("temperature") ?? 1),
-            TopK = (int)(Of("top_k") ?? 0),
-            TopP = (float)(Of("top_p") ?? 1),
-            MinP = (float)(Of("min_p") ?? 0),
-            RepetitionPenalty = (float)(Of("repetition_penalty") ?? 1),
-            EndIds = ends,
+            DoSample = json.Flag("do_sample"),
+            Temperature = (float)(json.Number("temperature") ?? 1),
+            TopK = (int)Math.Max(0, json.Number("top_k") ?? 0), // some write -1 for all
+            TopP = (float)(json.Number("top_p") ?? 1),
+            MinP = (float)(json.Number("min_p") ?? 0),
+            RepetitionPenalty = (float)(json.Number("repetition_penalty") ?? 1),
+            EndIds = json.Has("eos_token_id") ? json.Ids("eos_token_id") : config.Ids("eos_token_id"),
         };
+        generation.Check(json.Path);
+        return generation;
     }
-
-    int[] Ids(JsonElement from, string name)
-    {
-        var value = from.GetProperty(name);
-        var ids = value.ValueKind == JsonValueKind.Array ? value.EnumerateArray().ToArray() : [value];
-        return [.. ids.Select(id => id.ValueKind == JsonValueKind.Number && id.TryGetInt32(out int n) && n >= 0 ? n : throw Wrong($"{name}: expected whole numbers, found {value}"))];
-    }
-
-    int Int(JsonElement from, string name)
-    {
-        if (!from.TryGetProperty(name, out var value)) throw Wrong($"{name} is missing");
-        return value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int n) && n > 0 ? n : throw Wrong($"{name}: expected a positive whole number, found {value}");
-    }
-
-    double? Number(JsonElement from, string name)
-    {
-        if (!Has(from, name)) return null;
-        var value = from.GetProperty(name);
-        return value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double n) && double.IsFinite(n) ? n : throw Wrong($"{name}: expected a number, found {value}");
-    }
-
-    static string? Text(JsonElement from, string name) => from.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
-
-    static bool Flag(JsonElement from, string name) => from.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.True;
-
-    static bool Has(JsonElement from, string name) => from.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null;
-
-    TesseraException Wrong(string what) => new($"{path}: {what}");
 }

@@ -17,7 +17,7 @@ public sealed class HfFolder : IDisposable
         if (!Directory.Exists(folder)) throw new TesseraException($"{folder}: expected a folder with config.json and *.safetensors, found {(File.Exists(folder) ? "a file" : "nothing")}");
         try
         {
-            string index = Path.Combine(folder, "model.safetensors.index.json"), single = Path.Combine(folder, "model.safetensors");
+            string index = At("model.safetensors.index.json"), single = At("model.safetensors");
             if (File.Exists(index)) OpenShards(index);
             else if (File.Exists(single)) Open(single);
             else throw new TesseraException($"{folder}: expected model.safetensors or model.safetensors.index.json, found neither");
@@ -50,14 +50,24 @@ public sealed class HfFolder : IDisposable
         return tensor;
     }
 
+    public string At(string name) => Path.Combine(Folder, name);
+
+    /// <summary>A small file of the folder, or null where it is not there.</summary>
+    public byte[]? Read(string name)
+    {
+        string path = At(name);
+        if (!File.Exists(path)) return null;
+        if (new FileInfo(path).Length > 256 << 20) throw new TesseraException($"{path}: expected at most 256 MiB");
+        try { return File.ReadAllBytes(path); }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException) { throw new TesseraException($"{path}: cannot be read: {e.Message}", e); }
+    }
+
     /// <summary>A JSON file of the folder, or null where it is not there.</summary>
     public JsonDocument? Json(string name)
     {
-        string path = Path.Combine(Folder, name);
-        if (!File.Exists(path)) return null;
-        if (new FileInfo(path).Length > 256 << 20) throw new TesseraException($"{path}: expected at most 256 MiB");
-        try { return JsonDocument.Parse(File.ReadAllBytes(path), new JsonDocumentOptions { MaxDepth = 64 }); }
-        catch (JsonException e) { throw new TesseraException($"{path}: is not JSON: {e.Message}", e); }
+        if (Read(name) is not { } bytes) return null;
+        try { return JsonDocument.Parse(bytes, new JsonDocumentOptions { MaxDepth = 64 }); }
+        catch (JsonException e) { throw new TesseraException($"{At(name)}: is not JSON: {e.Message}", e); }
     }
 
     public void Dispose()
@@ -80,7 +90,7 @@ public sealed class HfFolder : IDisposable
         }
         foreach (string shard in shards)
         {
-            string path = Path.Combine(Folder, shard);
+            string path = At(shard);
             if (!File.Exists(path)) throw new TesseraException($"{path}: the shard is named in {Path.GetFileName(index)} but missing");
             Open(path);
         }

@@ -41,9 +41,9 @@ public static class HfTokenizer
         int m = 0;
         foreach (var merge in merges.EnumerateArray())
         {
-            string[] pair = merge.ValueKind == JsonValueKind.Array ? [merge[0].GetString()!, merge[1].GetString()!] : merge.GetString()!.Split(' ');
+            string[] pair = merge.ValueKind == JsonValueKind.Array ? [.. merge.EnumerateArray().Select(part => part.GetString() ?? "")] : (merge.GetString() ?? "").Split(' ');
             if (pair.Length != 2 || !ids.TryGetValue(pair[0], out left[m]) || !ids.TryGetValue(pair[1], out right[m]) || !ids.TryGetValue(pair[0] + pair[1], out int made) || made != 256 + m)
-                throw Wrong(path, $"merge {m}", $"two known tokens that make id {256 + m}", merge.ToString());
+                throw Wrong(path, $"merge {m}", $"two known tokens that make id {256 + m}", HfJson.Brief(merge));
             m++;
         }
         return left;

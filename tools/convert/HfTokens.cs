@@ -20,30 +20,33 @@ public static class HfTokens
                 notices.Add("there is no tokenizer.json: the file will take token ids only");
                 return segments;
             }
-            string path = Path.Combine(folder.Folder, "tokenizer.json");
+            string path = folder.At("tokenizer.json");
             var tokenizer = HfTokenizer.Read(json.RootElement, path);
             if (tokenizer.Count > config.Vocabulary) throw new TesseraException($"{path}: {tokenizer.Count} ids, but the model's vocabulary has {config.Vocabulary}");
             segments.Add(("tokenizer", tokenizer.Pack()));
         }
-        if (Template(folder) is { } template)
+        if (Template(folder) is var (file, template))
         {
-            _ = new ChatTemplate(template); // a template that will not run is told now
+            try { _ = new ChatTemplate(template); } // one that will not run is told now
+            catch (TesseraException e) { throw new TesseraException($"{file}: {e.Message}", e); }
             segments.Add(("chat_template", Encoding.UTF8.GetBytes(template)));
         }
         else notices.Add("there is no chat template: the file will take plain prompts only");
         return segments;
     }
 
-    static string? Template(HfFolder folder)
+    /// <summary>The template and the file it stands in: one of its own, or an entry of tokenizer_config.json, alone or among several by name.</summary>
+    static (string File, string Template)? Template(HfFolder folder)
     {
-        string own = Path.Combine(folder.Folder, "chat_template.jinja");
-        if (File.Exists(own)) return File.ReadAllText(own);
+        if (folder.Read("chat_template.jinja") is { } own) return (folder.At("chat_template.jinja"), Encoding.UTF8.GetString(own));
+        string config = folder.At("tokenizer_config.json");
         using var json = folder.Json("tokenizer_config.json");
-        if (json is null || !json.RootElement.TryGetProperty("chat_template", out var template)) return null;
-        if (template.ValueKind == JsonValueKind.String) return template.GetString();
+        if (json is null || json.RootElement.ValueKind != JsonValueKind.Object || !json.RootElement.TryGetProperty("chat_template", out var template)) return null;
+        if (template.ValueKind == JsonValueKind.String) return (config, template.GetString()!);
         if (template.ValueKind != JsonValueKind.Array) return null;
-        foreach (var named in template.EnumerateArray()) // several, by name
-            if (named.TryGetProperty("name", out var name) && name.GetString() == "default") return named.GetProperty("template").GetString();
+        foreach (var entry in template.EnumerateArray())
+            if (entry.ValueKind == JsonValueKind.Object && new HfJson(config, entry) is var named && named.Text("name") == "default")
+                return (config, named.Text("template") ?? throw named.Wrong("chat_template default: expected a text in template"));
         return null;
     }
 }

@@ -82,7 +82,7 @@ public sealed unsafe class Safetensors : IDisposable
                 regions.Add((begin, end, entry.Name));
             }
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException or KeyNotFoundException) { throw Wrong($"the header cannot be read: {e.Message}"); }
+        catch (Exception e) when (e is JsonException or InvalidOperationException) { throw Wrong($"the header cannot be read: {e.Message}"); }
         regions.Sort();
         long at = 0;
         foreach (var (begin, end, name) in regions)
@@ -95,26 +95,37 @@ public sealed unsafe class Safetensors : IDisposable
 
     (HfTensor, long, long) Entry(JsonProperty entry, byte* data, long dataBytes)
     {
-        string dtype = entry.Value.GetProperty("dtype").GetString() ?? "";
-        var offsets = entry.Value.GetProperty("data_offsets");
-        if (offsets.GetArrayLength() != 2) throw Wrong($"tensor '{entry.Name}': data_offsets must be two numbers");
-        long begin = offsets[0].GetInt64(), end = offsets[1].GetInt64();
+        if (entry.Name.Any(char.IsControl)) throw Wrong($"tensor '{entry.Name}': its name holds control characters");
+        var json = new HfJson(path, entry.Value);
+        TesseraException Expected(string what) => Wrong($"tensor '{entry.Name}': expected {what}, found {HfJson.Brief(entry.Value)}");
+        if (entry.Value.ValueKind != JsonValueKind.Object) throw Expected("an object");
+        string dtype = json.Text("dtype") ?? throw Expected("a dtype");
+        if (!entry.Value.TryGetProperty("data_offsets", out var offsets) || Numbers(offsets) is not [long begin, long end]) throw Expected("data_offsets of two whole numbers");
         if (begin < 0 || end < begin || end > dataBytes) throw Wrong($"tensor '{entry.Name}': bytes {begin} to {end} do not lie within the {dataBytes} bytes of data; the file was cut off or altered");
-        var shape = new List<int>();
+        if (!entry.Value.TryGetProperty("shape", out var sizes) || Numbers(sizes) is not { } shape) throw Expected("a shape of whole numbers");
         long elements = 1;
-        foreach (var size in entry.Value.GetProperty("shape").EnumerateArray())
+        foreach (long n in shape)
         {
-            long n = size.GetInt64();
             if (n is < 0 or > int.MaxValue || (n > 0 && elements > long.MaxValue / 8 / n)) throw Wrong($"tensor '{entry.Name}': a size of {n} overflows");
             elements *= n;
-            shape.Add((int)n);
         }
         DType? type = dtype switch { "F32" => DType.F32, "BF16" => DType.BF16, "F16" => DType.F16, _ => null };
         // Tensors of other types may be there as long as nobody asks for them.
         int elementBytes = type?.ElementBytes() ?? 0;
         if (type is not null && elements * elementBytes != end - begin)
             throw Wrong($"tensor '{entry.Name}' {dtype} ({string.Join(", ", shape)}): expected {elements * elementBytes} bytes, found {end - begin}");
-        return (new HfTensor(path, entry.Name, type ?? DType.I32, [.. shape], (nint)(data + begin)), begin, end);
+        return (new HfTensor(path, entry.Name, type ?? DType.I32, [.. shape.Select(n => (int)n)], (nint)(data + begin)), begin, end);
+    }
+
+    /// <summary>An array of whole numbers, or null.</summary>
+    static long[]? Numbers(JsonElement list)
+    {
+        if (list.ValueKind != JsonValueKind.Array) return null;
+        var numbers = new long[list.GetArrayLength()];
+        int count = 0;
+        foreach (var item in list.EnumerateArray())
+            if (item.ValueKind != JsonValueKind.Number || !item.TryGetInt64(out numbers[count++])) return null;
+        return numbers;
     }
 
     TesseraException Wrong(string what) => new($"{path}: {what}");

@@ -104,15 +104,17 @@ public sealed unsafe class TiledFile : IDisposable
         if (XxHash128.HashToUInt128(json) != header.IndexHash)
             throw new TesseraException($"{Path}: the index does not match its checksum; the file was altered, convert the model again");
         try { Index = TiledIndex.FromJson(json); }
-        catch (Exception e) when (e is JsonException or NotSupportedException or InvalidOperationException) { throw new TesseraException($"{Path}: the index cannot be read: {e.Message}", e); }
+        catch (Exception e) when (e is JsonException or NotSupportedException or InvalidOperationException) { throw new TesseraException($"{Path}: the index cannot be read{((e as JsonException)?.Path is { } at ? $" at {at}" : "")}; convert the model again", e); }
         if (Index.Architecture != "qwen3")
             throw new TesseraException($"{Path}: expected architecture qwen3, found '{Index.Architecture}'");
         if (Index.Config is null || Index.Generation is null || Index.Segments is null) throw new TesseraException($"{Path}: the index lacks its config, generation or segments");
+        if (Index.Name is null || Index.Name.Any(char.IsControl)) throw new TesseraException($"{Path}: expected a name without control characters, found '{Index.Name}'");
         Index.Config.Check(Path);
+        Index.Generation.Check(Path);
         long end = TiledHeader.Bytes;
         foreach (var s in Index.Segments)
         {
-            if (s?.Name is null || !byName.TryAdd(s.Name, s)) throw new TesseraException($"{Path}: segment '{s?.Name}' appears twice or has no name");
+            if (s?.Name is null || s.Name.Any(char.IsControl) || !byName.TryAdd(s.Name, s)) throw new TesseraException($"{Path}: segment '{s?.Name}' appears twice or has no plain name");
             long expected = ExpectedBytes(s);
             if (s.Bytes != expected) throw new TesseraException($"{Path}: segment '{s.Name}' {s.Type} ({s.Rows}, {s.Cols}): expected {expected} bytes, found {s.Bytes}");
             if (s.Offset < end || s.Offset % TiledHeader.Alignment != 0 || s.Offset > header.IndexOffset - s.Bytes)

@@ -11,4 +11,12 @@ public sealed record GenerationDefaults
     public float MinP { get; init; }
     public float RepetitionPenalty { get; init; } = 1;
     public int[] EndIds { get; init; } = [];
+
+    /// <exception cref="Shaders.TesseraException">A value is out of its range: says which, and names the file.</exception>
+    public void Check(string file)
+    {
+        if (EndIds is null || EndIds.Any(id => id < 0)) throw new Shaders.TesseraException($"{file}: expected the ids that end an answer to be 0 or more");
+        try { new SamplingOptions().Over(this with { DoSample = true }, thinking: true).Check(); }
+        catch (Shaders.TesseraException e) { throw new Shaders.TesseraException($"{file}: {e.Message}", e); }
+    }
 }
