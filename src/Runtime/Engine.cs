@@ -158,15 +158,15 @@ public sealed class Engine : IDisposable
     }
 
     /// <summary>Continues token ids by token ids, without any text.</summary>
-    public Generation Start(ReadOnlySpan<int> prompt, SamplingOptions sampling, int maxTokens = 0) =>
-        new(this, cached, prompt, sampling.Over(Info.Generation, thinking: true), maxTokens);
+    public Generation Start(ReadOnlySpan<int> prompt, SamplingOptions sampling, int maxTokens = 0, CancellationToken stop = default) =>
+        new(this, cached, prompt, sampling.Over(Info.Generation, thinking: true), maxTokens, stop);
 
     async IAsyncEnumerable<Piece> Stream(Tokenizer tokenizer, int[] prompt, SamplingOptions sampling, int maxTokens, [EnumeratorCancellation] CancellationToken stop)
     {
         await turn.WaitAsync(stop).ConfigureAwait(false);
         try
         {
-            var generation = await Task.Run(() => new Generation(this, cached, prompt, sampling, maxTokens), stop).ConfigureAwait(false);
+            var generation = await Task.Run(() => new Generation(this, cached, prompt, sampling, maxTokens, stop), CancellationToken.None).ConfigureAwait(false);
             var thinking = new Thinking(tokenizer, prompt);
             var text = new TextStream(tokenizer);
             while (!stop.IsCancellationRequested && await Task.Run(generation.Next, CancellationToken.None).ConfigureAwait(false) is { } id)

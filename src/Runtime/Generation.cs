@@ -19,7 +19,7 @@ public sealed record GenerationReport(int PromptTokens, int CachedTokens, int To
     public double BytesPerSecond => TokensPerSecond * StepBytes;
 }
 
-/// <summary>One answer in the making: the prompt is computed at once, then <see cref="Next"/> gives a token at a time, without allocating.</summary>
+/// <summary>One answer in the making: the prompt is computed at once, then <see cref="Next"/> gives a token at a time, without allocating. Cancelling ends a long prompt after the piece that runs.</summary>
 public sealed class Generation
 {
     readonly Engine engine;
@@ -29,14 +29,15 @@ public sealed class Generation
     readonly HashSet<int> generated = [];
     readonly HashSet<int> seen = [];                     // prompt and answer, for the repetition penalty
     readonly int promptTokens, cachedTokens, maxTokens;
+    readonly bool prefilled;
     readonly double prefillSeconds;
     long decodeTicks;
     int tokens;
     EndReason end = EndReason.Stopped;
 
-    internal Generation(Engine engine, List<int> cached, ReadOnlySpan<int> prompt, SamplingOptions sampling, int maxTokens)
+    internal Generation(Engine engine, List<int> cached, ReadOnlySpan<int> prompt, SamplingOptions sampling, int maxTokens, CancellationToken stop)
     {
-        (this.engine, this.cached, this.sampling, this.maxTokens, promptTokens) = (engine, cached, sampling, maxTokens, prompt.Length);
+        (this.engine, this.cached, this.sampling, this.maxTokens) = (engine, cached, sampling, maxTokens);
         sampler = new Sampler(sampling, engine.Runner.RealIds);
         if (prompt.Length == 0) throw new TesseraException("the prompt is empty: expected at least one token");
         if (prompt.Length >= engine.Context)
@@ -47,7 +48,8 @@ public sealed class Generation
             foreach (int id in prompt) seen.Add(id);
         long start = Stopwatch.GetTimestamp();
         cachedTokens = KeepCommon(prompt);
-        Prefill(prompt[cachedTokens..]);
+        prefilled = Prefill(prompt[cachedTokens..], stop);
+        promptTokens = cached.Count;
         engine.Runner.Wait();
         prefillSeconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         cached.EnsureCapacity(Math.Min(engine.Context, prompt.Length + (maxTokens > 0 ? maxTokens : engine.Context)));
@@ -58,7 +60,7 @@ public sealed class Generation
     /// <summary>The next token, or null at the end; the id that ends an answer is not given out.</summary>
     public int? Next()
     {
-        if (end != EndReason.Stopped) return null;
+        if (end != EndReason.Stopped || !prefilled) return null;
         if (tokens > 0)
         {
             long start = Stopwatch.GetTimestamp();
@@ -112,10 +114,12 @@ public sealed class Generation
         return common;
     }
 
-    void Prefill(ReadOnlySpan<int> rest)
+    /// <summary>False where it was cancelled; what was computed stays valid.</summary>
+    bool Prefill(ReadOnlySpan<int> rest, CancellationToken stop)
     {
         for (int at = 0; at < rest.Length;)
         {
+            if (stop.IsCancellationRequested) return false;
             int count = Math.Min(engine.Limits.Tokens, rest.Length - at);
             var batch = engine.Runner.Batch;
             batch.Clear();
@@ -125,6 +129,7 @@ public sealed class Generation
             for (int i = 0; i < count; i++) cached.Add(rest[at + i]);
             at += count;
         }
+        return true;
     }
 
     void Step(int token, int position)

@@ -120,6 +120,23 @@ public class EngineTests(TrainedModel model) : IClassFixture<TrainedModel>
     }
 
     [Fact]
+    public void Cancelling_ends_a_prompt_between_its_pieces()
+    {
+        int[] prompt = [.. Enumerable.Range(0, 3 * Engine.PrefillTokens).Select(i => i * 7 % 2000)];
+        using var engine = Engine.Load(model.Q8Path, new EngineOptions { Device = "host", Context = 4 * Engine.PrefillTokens });
+        using var stop = new CancellationTokenSource();
+        var whole = engine.Start(prompt, SamplingOptions.Greedy, 1);
+        var (first, hash) = (whole.Next(), whole.Report().LogitsHash);
+        engine.Start([1], SamplingOptions.Greedy, 1); // forgets the prompt
+        stop.Cancel();
+        var cut = engine.Start(prompt, SamplingOptions.Greedy, 1, stop.Token);
+        Assert.Null(cut.Next());
+        Assert.Equal((EndReason.Stopped, 0, 0), (cut.Report().End, cut.Report().PromptTokens, cut.Report().Tokens));
+        var again = engine.Start(prompt, SamplingOptions.Greedy, 1);
+        Assert.Equal((first, hash), (again.Next(), again.Report().LogitsHash));
+    }
+
+    [Fact]
     public async Task A_caller_may_leave_early_and_others_may_ask_at_once()
     {
         await foreach (var _ in model.Q8.Generate("Write 9999 in English.", greedy)) break;

@@ -42,6 +42,7 @@ static class Interactive
             {
                 try { conversation.Ask(line, answering.Token).GetAwaiter().GetResult(); }
                 catch (TesseraException e) { Console.Error.WriteLine(e.Message); } // this turn failed, not the chat
+                catch (OperationCanceledException) { } // stopped before it began
             }
             answering = null;
         }
