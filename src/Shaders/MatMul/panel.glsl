@@ -42,7 +42,7 @@ void product(uint64_t w, int outer, int inner, int panel, int some, int lane, in
 #ifdef A8
             Words x = Words(record + tile * TILE_K);
             ivec4 dots = ivec4(0);
-            uint held = BROADCAST ? x.at[lane % WORDS] : 0;
+            uint held = BROADCAST ? x.at[gl_SubgroupInvocationID % WORDS] : 0;
             for (int part = 0; part < WORDS / STEP; part++) {
                 uint q;
                 if (BROADCAST)
