@@ -15,7 +15,7 @@ public class VulkanTests(TrainedModel model) : IClassFixture<TrainedModel>
 {
     static VulkanDevice Open() => (VulkanDevice)TestDevices.Open("lavapipe");
 
-    static int Lavapipe => int.Parse(TestDevices.Named("lavapipe").Split(':')[1]);
+    static int Lavapipe => TestDevices.Lavapipe;
 
     static void Compute(IDevice device)
     {
@@ -33,7 +33,7 @@ public class VulkanTests(TrainedModel model) : IClassFixture<TrainedModel>
         {
             int Loaded()
             {
-                using var device = VulkanDevice.OpenCached(Lavapipe, folder);
+                using var device = VulkanDevice.Open(Lavapipe, folder);
                 int loaded = device.Pipelines.Cache.Loaded;
                 Compute(device);
                 return loaded;
@@ -78,7 +78,7 @@ public class VulkanTests(TrainedModel model) : IClassFixture<TrainedModel>
     [Fact]
     public unsafe void Memory_that_the_host_does_not_see_is_reached_through_staging()
     {
-        using var device = VulkanDevice.OpenStaged(Lavapipe);
+        using var device = VulkanDevice.Open(Lavapipe, staged: true);
         var random = new Random(1);
         byte[] large = new byte[3 * VulkanStaging.PieceBytes + 12345], small = new byte[1000], back = new byte[large.Length], backSmall = new byte[small.Length];
         random.NextBytes(large);

@@ -16,13 +16,7 @@ public sealed unsafe partial class VulkanDevice : IDevice
     bool busy;
     double bandwidth;
 
-    /// <summary>For tests: as <see cref="Backend"/> opens it, but as if the host saw none of its memory.</summary>
-    internal static VulkanDevice OpenStaged(int index) => Open(index, VulkanPipelineCache.Folder, staged: true);
-
-    /// <summary>For tests: as <see cref="Backend"/> opens it, with its pipelines kept in a folder of the caller's.</summary>
-    internal static VulkanDevice OpenCached(int index, string folder) => Open(index, folder, staged: false);
-
-    VulkanDevice(VulkanInstance instance, VulkanProbe probe, int index, string cacheFolder)
+    VulkanDevice(VulkanInstance instance, VulkanProbe probe, int index, string? cacheFolder, int? lanes)
     {
         (this.instance, Probe, Name, Api) = (instance, probe, $"vulkan:{index}", instance.Api);
         Handle = Create(Api, probe, statistics: false);
@@ -31,7 +25,7 @@ public sealed unsafe partial class VulkanDevice : IDevice
         Api.CreateCommandPool(Handle, in poolInfo, null, out pool).Check();
         var fenceInfo = new FenceCreateInfo { SType = StructureType.FenceCreateInfo };
         Api.CreateFence(Handle, in fenceInfo, null, out fence).Check();
-        Pipelines = new VulkanPipelines(Api, Handle, probe, cacheFolder);
+        Pipelines = new VulkanPipelines(Api, Handle, probe, cacheFolder ?? VulkanPipelineCache.Folder, lanes);
         blocks = new VulkanBlocks(this);
     }
 
@@ -51,7 +45,7 @@ public sealed unsafe partial class VulkanDevice : IDevice
     public static IReadOnlyList<string> Complaints => VulkanInstance.Complaints;
 
     /// <summary>The catalogue's entry for this backend.</summary>
-    public static DeviceCatalog.Backend Backend { get; } = new("vulkan", List, index => Open(index, VulkanPipelineCache.Folder, staged: false));
+    public static DeviceCatalog.Backend Backend { get; } = new("vulkan", List, index => Open(index));
 
     static IReadOnlyList<DeviceEntry> List()
     {
@@ -64,7 +58,11 @@ public sealed unsafe partial class VulkanDevice : IDevice
         })];
     }
 
-    static VulkanDevice Open(int index, string cacheFolder, bool staged)
+    /// <summary>Opens a device; what may be given otherwise is for tests.</summary>
+    /// <param name="cacheFolder">Where its pipelines are kept.</param>
+    /// <param name="staged">As if the host saw none of its memory.</param>
+    /// <param name="lanes">As if subgroups were so wide. 32 lanes pass nothing on but among 8, so that narrower devices can do what wide ones will.</param>
+    internal static VulkanDevice Open(int index, string? cacheFolder = null, bool staged = false, int? lanes = null)
     {
         var instance = VulkanInstance.Create(out string reason) ?? throw new TesseraException($"device 'vulkan:{index}': {reason}");
         try
@@ -73,7 +71,7 @@ public sealed unsafe partial class VulkanDevice : IDevice
             if (index >= devices.Length) throw new TesseraException($"device 'vulkan:{index}': expected 0 to {devices.Length - 1}, this machine has {devices.Length} Vulkan devices");
             var probe = new VulkanProbe(instance.Api, devices[index]);
             if (probe.PassedOver is not null) throw new TesseraException($"device 'vulkan:{index}' ({probe.Name}) cannot be used: {probe.PassedOver}");
-            return new VulkanDevice(instance, probe, index, cacheFolder) { Staged = staged };
+            return new VulkanDevice(instance, probe, index, cacheFolder, lanes) { Staged = staged };
         }
         catch
         {
