@@ -1,6 +1,7 @@
 using Tessera.Runtime.Devices;
 using Tessera.Runtime.Devices.Ilgpu;
 using Tessera.Runtime.Devices.Vulkan;
+using Tessera.Shaders;
 using Xunit;
 
 namespace Tessera.Testing;
@@ -11,8 +12,8 @@ namespace Tessera.Testing;
 /// </summary>
 public static class TestDevices
 {
-    /// <summary>Software Vulkan as if its subgroups were as wide as those of most GPUs: the same code runs on both.</summary>
-    const string Wide = "lavapipe of 32 lanes";
+    /// <summary>Software Vulkan as if it were other devices: most GPUs have wide subgroups, older ones lack integer dot products.</summary>
+    static readonly Dictionary<string, Features> pretended = new() { ["lavapipe of 32 lanes without dots"] = new(32, IntegerDot: false), ["lavapipe of 4 lanes"] = new(4, IntegerDot: true) };
 
     static readonly DeviceEntry[] found = [.. VulkanDevice.Backend.List(), .. IlgpuDevice.Cuda.List()];
 
@@ -25,22 +26,22 @@ public static class TestDevices
     /// <summary>Devices for the ops that have bodies in all languages.</summary>
     public static TheoryData<string> Names => Environment.GetEnvironmentVariable("TESSERA_DEVICES") is { Length: > 0 } asked
         ? [.. asked.Split(',')]
-        : ["host", "lavapipe", Wide, .. Hardware];
+        : ["host", "lavapipe", .. pretended.Keys, .. Hardware];
 
     /// <summary>Devices that have all ops.</summary>
-    public static TheoryData<string> Complete => ["host", "lavapipe", Wide, .. Hardware.Where(d => d.StartsWith("vulkan", StringComparison.Ordinal))];
+    public static TheoryData<string> Complete => ["host", "lavapipe", .. pretended.Keys, .. Hardware.Where(d => d.StartsWith("vulkan", StringComparison.Ordinal))];
 
     /// <summary>Devices that run whole models: those with all ops, and the definition.</summary>
-    public static IEnumerable<string> ForModels => Complete.Select(d => d.Data).Where(d => d != Wide);
+    public static IEnumerable<string> ForModels => Complete.Select(d => d.Data).Where(d => !pretended.ContainsKey(d));
 
     /// <summary>Opens a device, or skips the test with the reason; in the full set a missing lavapipe fails. The host gets three threads, whatever the machine has.</summary>
-    public static IDevice Open(string name, int threads = 3) => name == Wide ? OpenWide() : DeviceCatalog.Open(Named(name), threads);
+    public static IDevice Open(string name, int threads = 3) => pretended.TryGetValue(name, out var features) ? Pretend(features) : DeviceCatalog.Open(Named(name), threads);
 
-    static VulkanDevice OpenWide()
+    static VulkanDevice Pretend(Features features)
     {
-        using (var narrow = VulkanDevice.Open(Lavapipe))
-            if (narrow.Probe.Features.SubgroupSize < 8) Assert.Skip($"lavapipe's subgroups have {narrow.Probe.Features.SubgroupSize} lanes on this processor, 32 need 8");
-        return VulkanDevice.Open(Lavapipe, lanes: 32);
+        using (var lavapipe = VulkanDevice.Open(Lavapipe))
+            if (lavapipe.Probe.Features is not { SubgroupSize: >= 8, IntegerDot: true }) Assert.Skip($"lavapipe has {lavapipe.Probe.Features} on this processor: too little to pretend");
+        return VulkanDevice.Open(Lavapipe, features: features);
     }
 
     /// <summary>Its number among Vulkan devices.</summary>

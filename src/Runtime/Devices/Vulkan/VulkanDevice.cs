@@ -16,7 +16,7 @@ public sealed unsafe partial class VulkanDevice : IDevice
     bool busy;
     double bandwidth;
 
-    VulkanDevice(VulkanInstance instance, VulkanProbe probe, int index, string? cacheFolder, int? lanes)
+    VulkanDevice(VulkanInstance instance, VulkanProbe probe, int index, string? cacheFolder)
     {
         (this.instance, Probe, Name, Api) = (instance, probe, $"vulkan:{index}", instance.Api);
         Handle = Create(Api, probe, statistics: false);
@@ -25,7 +25,7 @@ public sealed unsafe partial class VulkanDevice : IDevice
         Api.CreateCommandPool(Handle, in poolInfo, null, out pool).Check();
         var fenceInfo = new FenceCreateInfo { SType = StructureType.FenceCreateInfo };
         Api.CreateFence(Handle, in fenceInfo, null, out fence).Check();
-        Pipelines = new VulkanPipelines(Api, Handle, probe, cacheFolder ?? VulkanPipelineCache.Folder, lanes);
+        Pipelines = new VulkanPipelines(Api, Handle, probe, cacheFolder ?? VulkanPipelineCache.Folder);
         blocks = new VulkanBlocks(this);
     }
 
@@ -61,8 +61,8 @@ public sealed unsafe partial class VulkanDevice : IDevice
     /// <summary>Opens a device; what may be given otherwise is for tests.</summary>
     /// <param name="cacheFolder">Where its pipelines are kept.</param>
     /// <param name="staged">As if the host saw none of its memory.</param>
-    /// <param name="lanes">As if subgroups were so wide. 32 lanes pass nothing on but among 8, so that narrower devices can do what wide ones will.</param>
-    internal static VulkanDevice Open(int index, string? cacheFolder = null, bool staged = false, int? lanes = null)
+    /// <param name="features">As if it had these. Shaders for 32 lanes pass nothing on but among 8, those for 4 among 4, so that a device of 8 runs both.</param>
+    internal static VulkanDevice Open(int index, string? cacheFolder = null, bool staged = false, Features? features = null)
     {
         var instance = VulkanInstance.Create(out string reason) ?? throw new TesseraException($"device 'vulkan:{index}': {reason}");
         try
@@ -71,7 +71,8 @@ public sealed unsafe partial class VulkanDevice : IDevice
             if (index >= devices.Length) throw new TesseraException($"device 'vulkan:{index}': expected 0 to {devices.Length - 1}, this machine has {devices.Length} Vulkan devices");
             var probe = new VulkanProbe(instance.Api, devices[index]);
             if (probe.PassedOver is not null) throw new TesseraException($"device 'vulkan:{index}' ({probe.Name}) cannot be used: {probe.PassedOver}");
-            return new VulkanDevice(instance, probe, index, cacheFolder, lanes) { Staged = staged };
+            probe.Features = features ?? probe.Features;
+            return new VulkanDevice(instance, probe, index, cacheFolder) { Staged = staged };
         }
         catch
         {

@@ -13,9 +13,9 @@ sealed unsafe class VulkanPipelines : IDisposable
     readonly int lanes;                  // constant 0 of every shader
     readonly Dictionary<string, Pipeline> pipelines = new(StringComparer.Ordinal);
 
-    public VulkanPipelines(Vk api, Device device, VulkanProbe probe, string cacheFolder, int? lanes = null)
+    public VulkanPipelines(Vk api, Device device, VulkanProbe probe, string cacheFolder)
     {
-        (this.api, this.device, this.lanes) = (api, device, lanes ?? Math.Clamp(probe.Features.SubgroupSize, 4, 32));
+        (this.api, this.device, lanes) = (api, device, Math.Clamp(probe.Features.SubgroupSize, 4, 32));
         Cache = new VulkanPipelineCache(api, device, probe, cacheFolder);
         var range = new PushConstantRange { StageFlags = ShaderStageFlags.ComputeBit, Size = PushBytes };
         var info = new PipelineLayoutCreateInfo { SType = StructureType.PipelineLayoutCreateInfo, PushConstantRangeCount = 1, PPushConstantRanges = &range };

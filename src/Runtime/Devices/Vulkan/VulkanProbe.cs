@@ -11,7 +11,7 @@ sealed unsafe class VulkanProbe
     public string Name { get; }
     public string Driver { get; }
     public DeviceKind Kind { get; }
-    public Features Features { get; }
+    public Features Features { get; internal set; }
     public uint ComputeFamily { get; }
 
     /// <summary>The driver's mark on pipelines it compiled for this device, and a name for files of them.</summary>
