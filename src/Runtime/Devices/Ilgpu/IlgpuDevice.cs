@@ -10,6 +10,8 @@ namespace Tessera.Runtime.Devices.Ilgpu;
 /// <summary>A GPU through CUDA or OpenCL. A segment is a list of prebound launches.</summary>
 public sealed unsafe class IlgpuDevice : IDevice
 {
+    static readonly Lock driver = new();                     // drivers show no devices to one thread while another's first call prepares them
+
     readonly Context context;
     readonly Accelerator accelerator;
     readonly MemoryBuffer1D<byte, Stride1D.Dense> nothing;   // what a tensor that is not there is bound to
@@ -72,12 +74,13 @@ public sealed unsafe class IlgpuDevice : IDevice
         reason = prefix == "cuda" ? "there is no CUDA driver or device on this machine" : "there is no OpenCL driver or device on this machine";
         try
         {
-            return Context.Create(builder =>
-            {
-                builder.Optimize(OptimizationLevel.O2).EnableAlgorithms();
-                if (prefix == "cuda") builder.Cuda();
-                else builder.OpenCL(device => true);
-            });
+            lock (driver)
+                return Context.Create(builder =>
+                {
+                    builder.Optimize(OptimizationLevel.O2).EnableAlgorithms();
+                    if (prefix == "cuda") builder.Cuda();
+                    else builder.OpenCL(device => true);
+                });
         }
         catch (Exception e) when (e is DllNotFoundException or NotSupportedException or TypeInitializationException or EntryPointNotFoundException or AcceleratorException)
         {
