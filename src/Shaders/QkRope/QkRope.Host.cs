@@ -38,6 +38,7 @@ public static unsafe partial class QkRopeOp
             if (!query) Store(call, Keys, t, head - a.Heads, turned);
         }
     }
+
     /// <summary>Stores a token's key or value of one head, x (headDim); see <see cref="KvBlock"/>.</summary>
     static void Store(Call call, int cache, int token, int kvHead, float* x)
     {
