@@ -52,8 +52,7 @@ public sealed class OpRun : IDisposable
     public byte[] ReadReference(Operand operand) => Read(reference, operand.OnReference);
 
     /// <summary>Normalised mean square error over the first <paramref name="rows"/> rows; bytes behind the output must be as they were.</summary>
-    /// <param name="size">The size that outputs of such operands have in the mean, where few are compared: a small one is a difference of large ones, and has their error.</param>
-    public void Check(Operand output, double nmse, int? rows = null, double size = 0)
+    public void Check(Operand output, double nmse, int? rows = null)
     {
         foreach (var (at, operand, onDevice) in memory)
             if (onDevice && operand.Output)
@@ -73,7 +72,6 @@ public sealed class OpRun : IDisposable
                 error += d * d;
                 power += (double)expected[i] * expected[i];
             }
-        power = Math.Max(power, (rows ?? output.RowCount) * output.Cols * size * size);
         Assert.True(error <= nmse * power, $"NMSE {error / power:E2} > {nmse:E2}; worst at [{worst / output.Cols}, {worst % output.Cols}]: expected {expected[worst]}, actual {actual[worst]}");
     }
 

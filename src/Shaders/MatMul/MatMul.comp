@@ -42,7 +42,8 @@ void main() {
     if (t >= some || n >= a.outer) return;
     float sum = 0;
     for (int i = 0; i < THREADS / 4; i++) sum += partial[t][i][r];
-    if (a.bias != 0) sum += Floats(a.bias).at[n];
     Floats y = Floats(a.y + (uint64_t(first + t) * pad(a.outer) + n) * 4);
-    y.at[0] = a.add != 0 ? y.at[0] + sum : sum;
+    float added = a.add != 0 ? y.at[0] : 0; // first to each other: the large sum is then rounded once
+    if (a.bias != 0) added += Floats(a.bias).at[n];
+    y.at[0] = sum + added;
 }
