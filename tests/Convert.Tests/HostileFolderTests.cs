@@ -225,6 +225,41 @@ public class HostileFolderTests
         m.Save();
     });
 
+    [Theory, InlineData("config.json", "qwen3"), InlineData("tokenizer.json", "NFC"), InlineData("tokenizer.json", "Isolated"), InlineData("tokenizer_config.json", "chat_template")]
+    public void Text_that_is_no_Unicode(string file, string where)
+    {
+        foreach (byte[] text in new[] { "\\ud800"u8.ToArray(), [0xc3, (byte)'('], [0xff] })
+            Refused(file + ": holds text that is not Unicode", m =>
+            {
+                m.WithTokenizer().Save();
+                string path = Path.Combine(m.Folder, file);
+                if (file == "tokenizer_config.json") File.WriteAllText(path, """{"chat_template": "x"}""");
+                byte[] whole = File.ReadAllBytes(path);
+                int at = whole.AsSpan().IndexOf(Encoding.UTF8.GetBytes(where)) + where.Length;
+                File.WriteAllBytes(path, [.. whole[..at], .. text, .. whole[at..]]);
+            });
+    }
+
+    [Theory]
+    [InlineData("vocab: expected object, found []", "model.vocab", "[]")]
+    [InlineData("merges: expected array, found nothing", "model.merges", null)]
+    [InlineData("id of token '!': expected a whole number, found \"x\"", "model.vocab", """{"!": "x"}""")]
+    [InlineData("added_tokens: expected array, found 5", "added_tokens", "5")]
+    [InlineData("content: expected string, found nothing", "added_tokens", """[{"id": 3}]""")]
+    [InlineData("pre_tokenizer: expected object, found true", "pre_tokenizer", "true")]
+    [InlineData("normalizer: expected NFC, found nothing", "normalizer", "null")]
+    public void A_tokenizer_whose_parts_are_of_the_wrong_kind(string expected, string at, string? value) => Refused("tokenizer.json: " + expected, m =>
+    {
+        m.WithTokenizer().Save();
+        string path = Path.Combine(m.Folder, "tokenizer.json");
+        var json = JsonNode.Parse(File.ReadAllText(path))!;
+        string[] steps = at.Split('.');
+        var parent = (steps.Length == 1 ? json : json[steps[0]]!).AsObject();
+        parent.Remove(steps[^1]);
+        if (value is not null) parent[steps[^1]] = JsonNode.Parse(value);
+        File.WriteAllText(path, json.ToJsonString());
+    });
+
     [Theory, InlineData("[\"a\"]"), InlineData("[]"), InlineData("[\"a\", \"b\", \"c\"]"), InlineData("\"a\""), InlineData("[\"a\", \"\"]")]
     public void A_merge_that_is_no_pair(string merge) => Refused("merge 0: expected two known tokens that make id 256, found", m =>
     {

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Unicode;
 using Tessera.Shaders;
 
 namespace Tessera.Convert;
@@ -66,8 +67,26 @@ public sealed class HfFolder : IDisposable
     public JsonDocument? Json(string name)
     {
         if (Read(name) is not { } bytes) return null;
-        try { return JsonDocument.Parse(bytes, new JsonDocumentOptions { MaxDepth = 64 }); }
+        try
+        {
+            if (!IsUnicode(bytes)) throw new TesseraException($"{At(name)}: holds text that is not Unicode");
+            return JsonDocument.Parse(bytes, new JsonDocumentOptions { MaxDepth = 64 });
+        }
         catch (JsonException e) { throw new TesseraException($"{At(name)}: is not JSON: {e.Message}", e); }
+    }
+
+    /// <summary>Parsing does not look into strings: a wrong byte, or half of a surrogate pair behind a \u, would be found by whoever reads it.</summary>
+    static bool IsUnicode(byte[] json)
+    {
+        if (!Utf8.IsValid(json)) return false;
+        var reader = new Utf8JsonReader(json);
+        try
+        {
+            while (reader.Read())
+                if (reader.ValueIsEscaped) reader.GetString();
+            return true;
+        }
+        catch (InvalidOperationException) { return false; }
     }
 
     public void Dispose()

@@ -12,19 +12,15 @@ public static class HfTokenizer
     /// <exception cref="TesseraException">The file is another kind of tokenizer: says what was expected and found.</exception>
     public static Tokenizer Read(JsonElement json, string path)
     {
-        try
-        {
-            Require(path, "normalizer", Get(json, "normalizer", "type"), "NFC");
-            Require(path, "model type", Get(json, "model", "type"), "BPE");
-            CheckSplit(json, path);
-            var model = json.GetProperty("model");
-            foreach (string off in (string[])["byte_fallback", "ignore_merges"])
-                if (model.TryGetProperty(off, out var flag) && flag.ValueKind == JsonValueKind.True) throw Wrong(path, off, "false", "true");
-            var ids = new Dictionary<string, int>(StringComparer.Ordinal);
-            foreach (var entry in model.GetProperty("vocab").EnumerateObject()) ids[entry.Name] = entry.Value.GetInt32();
-            return new Tokenizer(Left(model, ids, path, out var right), right, Added(json, path));
-        }
-        catch (Exception e) when (e is InvalidOperationException or KeyNotFoundException or FormatException) { throw new TesseraException($"{path}: is not a tokenizer.json: {e.Message}", e); }
+        Require(path, "normalizer", Get(json, "normalizer", "type"), "NFC");
+        Require(path, "model type", Get(json, "model", "type"), "BPE");
+        CheckSplit(json, path);
+        var model = json.GetProperty("model");
+        foreach (string off in (string[])["byte_fallback", "ignore_merges"])
+            if (new HfJson(path, model).Flag(off)) throw Wrong(path, off, "false", "true");
+        var ids = new Dictionary<string, int>(StringComparer.Ordinal);
+        foreach (var entry in Member(model, "vocab", JsonValueKind.Object, path).EnumerateObject()) ids[entry.Name] = Id(entry.Value, $"id of token '{entry.Name}'", path);
+        return new Tokenizer(Left(model, ids, path, out var right), right, Added(json, path));
     }
 
     /// <summary>Ids 0 to 255 must be the bytes, and merge m must make id 256 + m: then the merges are the whole tokenizer.</summary>
@@ -33,7 +29,7 @@ public static class HfTokenizer
         var names = ByteNames();
         for (int i = 0; i < 256; i++)
             if (!ids.TryGetValue(names[i], out int id) || id != i) throw Wrong(path, $"id of byte token '{names[i]}'", i.ToString(), id.ToString());
-        var merges = model.GetProperty("merges");
+        var merges = Member(model, "merges", JsonValueKind.Array, path);
         int count = merges.GetArrayLength();
         if (ids.Count != count + 256) throw Wrong(path, "vocabulary", $"{count + 256} tokens (256 bytes and {count} merges)", ids.Count.ToString());
         var left = new int[count];
@@ -41,7 +37,8 @@ public static class HfTokenizer
         int m = 0;
         foreach (var merge in merges.EnumerateArray())
         {
-            string[] pair = merge.ValueKind == JsonValueKind.Array ? [.. merge.EnumerateArray().Select(part => part.GetString() ?? "")] : (merge.GetString() ?? "").Split(' ');
+            // a list of two, or, before transformers 4.45, both in one text
+            string[] pair = merge.ValueKind == JsonValueKind.Array ? [.. merge.EnumerateArray().Select(Text)] : Text(merge).Split(' ');
             if (pair.Length != 2 || !ids.TryGetValue(pair[0], out left[m]) || !ids.TryGetValue(pair[1], out right[m]) || !ids.TryGetValue(pair[0] + pair[1], out int made) || made != 256 + m)
                 throw Wrong(path, $"merge {m}", $"two known tokens that make id {256 + m}", HfJson.Brief(merge));
             m++;
@@ -52,23 +49,26 @@ public static class HfTokenizer
     static List<AddedToken> Added(JsonElement json, string path)
     {
         var added = new List<AddedToken>();
-        foreach (var token in json.GetProperty("added_tokens").EnumerateArray())
+        foreach (var token in Member(json, "added_tokens", JsonValueKind.Array, path).EnumerateArray())
         {
+            string content = Text(Member(token, "content", JsonValueKind.String, path));
+            int id = Id(Member(token, "id", JsonValueKind.Number, path), $"id of added token '{content}'", path);
+            var flags = new HfJson(path, token);
             foreach (string off in (string[])["lstrip", "rstrip", "single_word", "normalized"])
-                if (token.TryGetProperty(off, out var flag) && flag.ValueKind == JsonValueKind.True) throw Wrong(path, $"added token {token.GetProperty("id")}, {off}", "false", "true");
-            added.Add(new AddedToken(token.GetProperty("id").GetInt32(), token.GetProperty("content").GetString()!, token.TryGetProperty("special", out var special) && special.GetBoolean()));
+                if (flags.Flag(off)) throw Wrong(path, $"added token {id}, {off}", "false", "true");
+            added.Add(new AddedToken(id, content, flags.Flag("special")));
         }
         return added;
     }
 
     static void CheckSplit(JsonElement json, string path)
     {
-        var pre = json.GetProperty("pre_tokenizer");
-        var steps = pre.GetProperty("type").GetString() == "Sequence" ? pre.GetProperty("pretokenizers").EnumerateArray().ToArray() : [pre];
-        string found = string.Join(" + ", steps.Select(s => s.GetProperty("type").GetString()));
+        var pre = Member(json, "pre_tokenizer", JsonValueKind.Object, path);
+        JsonElement[] steps = new HfJson(path, pre).Text("type") == "Sequence" ? [.. Member(pre, "pretokenizers", JsonValueKind.Array, path).EnumerateArray()] : [pre];
+        string found = string.Join(" + ", steps.Select(s => s.ValueKind == JsonValueKind.Object ? new HfJson(path, s).Text("type") : HfJson.Brief(s)));
         Require(path, "pre_tokenizer", found, "Split + ByteLevel");
         Require(path, "split expression", Get(steps[0], "pattern", "Regex"), Expression);
-        Require(path, "split behavior", steps[0].GetProperty("behavior").GetString(), "Isolated");
+        Require(path, "split behavior", new HfJson(path, steps[0]).Text("behavior"), "Isolated");
     }
 
     static string[] ByteNames()
@@ -78,7 +78,19 @@ public static class HfTokenizer
         return [.. order.Select((b, i) => i < 188 ? ((char)b).ToString() : ((char)(256 + strange++)).ToString())];
     }
 
-    static string? Get(JsonElement json, string a, string b) => json.TryGetProperty(a, out var inner) && inner.ValueKind == JsonValueKind.Object && inner.TryGetProperty(b, out var value) ? value.GetString() : null;
+    static string? Get(JsonElement json, string a, string b) =>
+        json.ValueKind == JsonValueKind.Object && json.TryGetProperty(a, out var inner) && inner.ValueKind == JsonValueKind.Object && inner.TryGetProperty(b, out var value) ? value.ValueKind == JsonValueKind.String ? value.GetString() : HfJson.Brief(value) : null;
+
+    static JsonElement Member(JsonElement json, string name, JsonValueKind kind, string path)
+    {
+        var found = json.ValueKind == JsonValueKind.Object && json.TryGetProperty(name, out var value) ? value : default;
+        return found.ValueKind == kind ? found : throw Wrong(path, name, kind.ToString().ToLowerInvariant(), HfJson.Brief(found));
+    }
+
+    static int Id(JsonElement value, string what, string path) =>
+        value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int id) ? id : throw Wrong(path, what, "a whole number", HfJson.Brief(value));
+
+    static string Text(JsonElement value) => value.ValueKind == JsonValueKind.String ? value.GetString()! : "";
 
     static void Require(string path, string what, string? found, string expected)
     {
