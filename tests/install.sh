@@ -10,8 +10,13 @@ mkdir -p "$cache"
 
 fail() { echo "install.sh: $*" >&2; exit 1; }
 need_root() { [ "$(id -u)" = 0 ] || fail "needs root: run 'sudo $0 $1' once"; }
-# The mirror that this machine already uses for Debian itself.
-mirror() { apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' | awk '$2=="bookworm" && $3=="main" {print $1; exit}'; }
+# The mirror that this machine already uses for Debian itself; apt tells it only once it has been updated.
+mirror() {
+    local uri
+    uri=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' | awk '$2=="bookworm" && $3=="main" {print $1; exit}')
+    [ -n "$uri" ] || fail "apt names no mirror for Debian 12; run 'apt-get update' and look at what it says"
+    echo "$uri"
+}
 apt() { DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -yq "$@" >>"$log" 2>&1 || fail "apt-get $* failed; see $log"; }
 
 vulkan() {
@@ -19,7 +24,9 @@ vulkan() {
     need_root vulkan
     . /etc/os-release
     if [ "${VERSION_CODENAME:-}" = bookworm ]; then
-        echo "deb $(mirror) bookworm-backports main" > /etc/apt/sources.list.d/tessera-backports.list
+        apt update
+        uri=$(mirror)
+        echo "deb $uri bookworm-backports main" > /etc/apt/sources.list.d/tessera-backports.list
         apt update
         apt install --no-install-recommends -t bookworm-backports mesa-vulkan-drivers
     else
@@ -32,10 +39,12 @@ vulkan() {
 trixie() {
     [ -e "$root/.complete" ] && return
     need_root trixie
-    command -v debootstrap >/dev/null || { apt update; apt install --no-install-recommends debootstrap; }
+    apt update
+    command -v debootstrap >/dev/null || apt install --no-install-recommends debootstrap
+    uri=$(mirror)
     rm -rf "$root"
     debootstrap --variant=minbase --include=glslc,pocl-opencl-icd,ocl-icd-libopencl1,libicu76,libssl3t64,libstdc++6,gcc,libc6-dev \
-        trixie "$root" "$(mirror)" >>"$log" 2>&1 || fail "debootstrap of Debian 13 failed; see $log"
+        trixie "$root" "$uri" >>"$log" 2>&1 || fail "debootstrap of Debian 13 failed; see $log"
     ln -sf libOpenCL.so.1 "$root/usr/lib/x86_64-linux-gnu/libOpenCL.so"
     rm -rf "$root"/var/cache/apt/archives/*.deb
     touch "$root/.complete"
