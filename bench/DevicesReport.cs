@@ -13,8 +13,8 @@ static class DevicesReport
         foreach (var entry in DeviceCatalog.List())
         {
             Console.WriteLine($"{entry.Name,-12} {entry.Kind.ToString().ToLowerInvariant(),-10} {entry.Description}");
-            if (entry.PassedOver is { } reason) Console.WriteLine($"{"",-12} passed over: {reason}");
-            if (entry.PassedOver is null || entry.Name.Contains(':')) Console.WriteLine($"{"",-12} {(entry.PassedOver is null ? "usable" : "measured")}: {Measured(entry.Name)}");
+            if (entry.UnavailableReason is { } reason) Console.WriteLine($"{"",-12} passed over: {reason}");
+            if (entry.UnavailableReason is null || entry.Name.Contains(':')) Console.WriteLine($"{"",-12} {(entry.UnavailableReason is null ? "usable" : "measured")}: {Measured(entry.Name)}");
         }
         return 0;
     }

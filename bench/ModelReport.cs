@@ -14,7 +14,7 @@ static class ModelReport
 {
     public sealed record Request(string? Device, string? Model, string? Synthetic, string DType, Numerics Numerics, int Prefill, int Decode, int Streams, int Depth, int Runs, int Threads, bool Json, string? Kv);
 
-    const int Chunk = 512, MostFilled = 8192;
+    const int Chunk = 512, MaxFilled = 8192;
 
     public static int Run(Request r)
     {
@@ -36,7 +36,7 @@ static class ModelReport
         using var runner = new Runner(device, config, loaded.Weights, r.Numerics, config.Vocabulary, limits, r.Kv is null ? null : SegmentTypes.Panels(r.Kv));
         double loadSeconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
 
-        if (r.Depth > MostFilled) Touch(device, runner.Cache); // computing them would take longer than all else; time does not depend on what the cache holds
+        if (r.Depth > MaxFilled) Touch(device, runner.Cache); // computing them would take longer than all else; time does not depend on what the cache holds
         var random = new Random(1);
         Fill(runner, random, 0, 0, Math.Min(16, length)); // records and compiles
         DecodeSteps(runner, random, r.Streams, 0, 4);
@@ -50,7 +50,7 @@ static class ModelReport
             for (int s = 0; s < r.Streams; s++)
             {
                 runner.Cache.Truncate(s, 0);
-                if (r.Depth is > 0 and <= MostFilled) Fill(runner, random, s, 0, r.Depth);
+                if (r.Depth is > 0 and <= MaxFilled) Fill(runner, random, s, 0, r.Depth);
                 else if (r.Depth > 0) runner.Cache.Slot(s, r.Depth - 1);
             }
             prefill[run] = r.Prefill / Timed(() => Fill(runner, random, 0, r.Depth, r.Prefill));

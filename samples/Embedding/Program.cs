@@ -8,8 +8,8 @@ string model = args.Length > 0 ? args[0] : "models/numbers-dense.tessera", quest
 try
 {
     using var engine = Engine.Load(model); // maps the file; the best device that this program registered, here the host
-    await foreach (var piece in engine.Generate(question, new GenerateOptions { MaxTokens = 500 }))
-        if (!piece.Thinking) Console.Write(piece.Text);
+    await foreach (var update in engine.Generate(question, new GenerationOptions { MaxTokens = 500 }))
+        if (!update.Thinking) Console.Write(update.Text);
     Console.WriteLine($"\n{engine.Device.Name}: {engine.LastReport!.Tokens} tokens, {engine.LastReport.TokensPerSecond:F0} tok/s");
     return 0;
 }

@@ -26,11 +26,11 @@ public sealed record EngineOptions
     public int Threads { get; init; }
 
     /// <summary>Told, before the weights are touched, what fits: a line for people.</summary>
-    public Action<string>? Said { get; init; }
+    public Action<string>? OnStatus { get; init; }
 }
 
 /// <summary>What a generation asks for.</summary>
-public sealed record GenerateOptions
+public sealed record GenerationOptions
 {
     public SamplingOptions Sampling { get; init; } = new();
 
@@ -47,13 +47,13 @@ public sealed record GenerateOptions
 /// <summary>A piece of text as it is generated.</summary>
 /// <param name="Text">One or more whole characters.</param>
 /// <param name="Thinking">Part of the thinking, not of the answer.</param>
-public readonly record struct Piece(string Text, bool Thinking);
+public readonly record struct GenerationUpdate(string Text, bool Thinking);
 
 /// <summary>A model, loaded on a device and ready to talk. One generation runs at a time; a second waits for the first.</summary>
 /// <remarks>
 /// <code>
 /// using var engine = Engine.Load("model.tessera");
-/// await foreach (var piece in engine.Generate("Hello")) Console.Write(piece.Text);
+/// await foreach (var update in engine.Generate("Hello")) Console.Write(update.Text);
 /// </code>
 /// The keys and values of a conversation are kept: what a prompt shares with the one before is not computed again.
 /// </remarks>
@@ -61,7 +61,7 @@ public sealed class Engine : IDisposable
 {
     internal const int PrefillTokens = 512;
 
-    const int MostEdits = 2048;                          // distinct tokens that a penalty can reach
+    const int MaxEdits = 2048;                          // distinct tokens that a penalty can reach
 
     readonly TiledFile file;
     readonly SemaphoreSlim turn = new(1);
@@ -72,9 +72,9 @@ public sealed class Engine : IDisposable
         this.file = file;
         Device = device;
         Numerics = options.Numerics;
-        int context = Fit.Context(file, device, options, MostEdits);
-        Limits = Fit.Limits(context, PrefillTokens, MostEdits);
-        options.Said?.Invoke(Fit.Tell(file, device, options, Limits));
+        int context = Fit.Context(file, device, options, MaxEdits);
+        Limits = Fit.Limits(context, PrefillTokens, MaxEdits);
+        options.OnStatus?.Invoke(Fit.Tell(file, device, options, Limits));
         Model = LoadedModel.From(file, device);
         Tokenizer = file.Has("tokenizer") ? Tokenizer.Unpack(file.Span(file.Find("tokenizer"))) : null;
         Template = file.Has("chat_template") ? new ChatTemplate(System.Text.Encoding.UTF8.GetString(file.Span(file.Find("chat_template")))) : null;
@@ -141,14 +141,14 @@ public sealed class Engine : IDisposable
     }
 
     /// <summary>Answers one user message.</summary>
-    public IAsyncEnumerable<Piece> Generate(string prompt, GenerateOptions? options = null, CancellationToken stop = default) =>
+    public IAsyncEnumerable<GenerationUpdate> Generate(string prompt, GenerationOptions? options = null, CancellationToken stop = default) =>
         Generate([new ChatMessage("user", prompt)], options, stop);
 
     /// <summary>Continues a conversation: pieces come as they are generated, off the caller's thread. Cancelling ends the answer; what was generated so far stays valid.</summary>
     /// <exception cref="TesseraException">The prompt does not fit, or the file has no tokenizer or template.</exception>
-    public IAsyncEnumerable<Piece> Generate(IEnumerable<ChatMessage> messages, GenerateOptions? options = null, CancellationToken stop = default)
+    public IAsyncEnumerable<GenerationUpdate> Generate(IEnumerable<ChatMessage> messages, GenerationOptions? options = null, CancellationToken stop = default)
     {
-        options ??= new GenerateOptions();
+        options ??= new GenerationOptions();
         var (tokenizer, template) = (Tokenizer, Template);
         if (tokenizer is null || template is null) throw new TesseraException($"{file.Path}: holds no tokenizer or no chat template; convert the model with both, or use token ids");
         int[] prompt = tokenizer.Encode(template.Render(messages, new PromptOptions { Tools = options.Tools, Thinking = options.Thinking }));
@@ -161,7 +161,7 @@ public sealed class Engine : IDisposable
     public Generation Start(ReadOnlySpan<int> prompt, SamplingOptions sampling, int maxTokens = 0, CancellationToken stop = default) =>
         new(this, cached, prompt, sampling.Over(Info.Generation, thinking: true), maxTokens, stop);
 
-    async IAsyncEnumerable<Piece> Stream(Tokenizer tokenizer, int[] prompt, SamplingOptions sampling, int maxTokens, [EnumeratorCancellation] CancellationToken stop)
+    async IAsyncEnumerable<GenerationUpdate> Stream(Tokenizer tokenizer, int[] prompt, SamplingOptions sampling, int maxTokens, [EnumeratorCancellation] CancellationToken stop)
     {
         await turn.WaitAsync(stop).ConfigureAwait(false);
         try
@@ -173,9 +173,9 @@ public sealed class Engine : IDisposable
             {
                 bool inside = thinking.Inside;
                 string piece = thinking.Marks(id) ? text.Flush() : thinking.Trim(text.Append(id));
-                if (piece.Length > 0) yield return new Piece(piece, inside);
+                if (piece.Length > 0) yield return new GenerationUpdate(piece, inside);
             }
-            if (text.Flush() is { Length: > 0 } rest) yield return new Piece(rest, thinking.Inside);
+            if (text.Flush() is { Length: > 0 } rest) yield return new GenerationUpdate(rest, thinking.Inside);
             LastReport = generation.Report();
         }
         finally { turn.Release(); }

@@ -1,9 +1,9 @@
 namespace Tessera.Shaders;
 
-/// <summary>Takes the calls of a segment in order; a later call sees what an earlier one wrote. Ops are its extension methods.</summary>
+/// <summary>Takes the calls of a recording in order; a later call sees what an earlier one wrote. Ops are its extension methods.</summary>
 public interface IRecorder
 {
-    /// <summary>Appends a kernel to the segment. Tensors are in the order of <see cref="Kernel.Bindings"/>.</summary>
+    /// <summary>Appends a kernel to the recording. Tensors are in the order of <see cref="Kernel.Bindings"/>.</summary>
     void Launch<TArgs>(Kernel kernel, in TArgs args, params ReadOnlySpan<Tensor> tensors) where TArgs : unmanaged;
 }
 

@@ -40,7 +40,7 @@ public readonly record struct Features(int SubgroupSize, bool IntegerDot);
 /// <summary>One SPIR-V module of an op: spv/<paramref name="Shader"/>.spv, when it fits the device and the call, and the groups it needs.</summary>
 public sealed record Variant(string Shader, Func<Features, Call, bool> Fits, Func<Call, Groups> Groups);
 
-/// <summary>A kernel with its arguments and tensors bound: one node of a recorded segment.</summary>
+/// <summary>A kernel with its arguments and tensors bound: one node of a recording.</summary>
 public sealed class Call
 {
     readonly byte[] args;

@@ -11,7 +11,7 @@ namespace Tessera.Runtime.Tests;
 /// <summary>The public door, with the trained model: answers, conversations, limits.</summary>
 public class EngineTests(TrainedModel model) : IClassFixture<TrainedModel>
 {
-    static readonly GenerateOptions greedy = new() { Sampling = SamplingOptions.Greedy };
+    static readonly GenerationOptions greedy = new() { Sampling = SamplingOptions.Greedy };
 
     [Fact]
     public void Greedy_answers_to_conversations_are_the_goldens()

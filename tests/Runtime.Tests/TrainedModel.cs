@@ -56,10 +56,10 @@ public sealed class TrainedModel : IDisposable
     }
 
     /// <summary>All pieces of an answer, thinking and answer apart.</summary>
-    public static async Task<(string Thinking, string Answer)> Collect(IAsyncEnumerable<Piece> pieces)
+    public static async Task<(string Thinking, string Answer)> Collect(IAsyncEnumerable<GenerationUpdate> pieces)
     {
         StringBuilder thinking = new(), answer = new();
-        await foreach (var piece in pieces) (piece.Thinking ? thinking : answer).Append(piece.Text);
+        await foreach (var update in pieces) (update.Thinking ? thinking : answer).Append(update.Text);
         return (thinking.ToString(), answer.ToString());
     }
 

@@ -56,7 +56,7 @@ public class CatalogTests
     {
         if (Environment.GetEnvironmentVariable("TESSERA_VALIDATION") != "1") Assert.Skip("validation layers are on where TESSERA_VALIDATION is 1, as ./test sets it");
         using (var device = TestDevices.Open("lavapipe")) using (device.Allocate(100)) { }
-        Assert.Empty(Runtime.Devices.Vulkan.VulkanDevice.Complaints);
+        Assert.Empty(Runtime.Devices.Vulkan.VulkanDevice.ValidationMessages);
     }
 
     [Fact]

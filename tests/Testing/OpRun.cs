@@ -10,7 +10,7 @@ public sealed class OpRun : IDisposable
 {
     readonly IDevice device, reference = new ReferenceDevice();
     readonly List<(DeviceMemory Memory, Operand Operand, bool Device)> memory = [];
-    Segment? segment;
+    Recording? recording;
 
     public OpRun(string name, params Operand?[] operands) : this(TestDevices.Open(name), operands) { }
 
@@ -29,8 +29,8 @@ public sealed class OpRun : IDisposable
     public OpRun Run(Action<IRecorder, Func<Operand?, Tensor>> op)
     {
         using (var defined = reference.Record(gpu => op(gpu, o => o is null ? Tensor.None : o.OnReference))) reference.Submit(defined);
-        segment = device.Record(gpu => op(gpu, o => o is null ? Tensor.None : o.OnDevice));
-        device.Submit(segment);
+        recording = device.Record(gpu => op(gpu, o => o is null ? Tensor.None : o.OnDevice));
+        device.Submit(recording);
         device.Wait();
         return this;
     }
@@ -39,7 +39,7 @@ public sealed class OpRun : IDisposable
     public OpRun Replay(Operand? changed = null, byte[]? bytes = null)
     {
         if (changed is not null) device.Write(changed.OnDevice, bytes);
-        device.Submit(segment!);
+        device.Submit(recording!);
         device.Wait();
         return this;
     }
@@ -57,7 +57,7 @@ public sealed class OpRun : IDisposable
         foreach (var (at, operand, onDevice) in memory)
             if (onDevice && operand.Output)
                 Assert.All(Read(device, Tensor.Packed(at, operand.Bytes.Length, DType.Q8, 1, Operand.GuardBytes)), b => Assert.Equal(Operand.Guard, b));
-        Assert.Empty(Runtime.Devices.Vulkan.VulkanDevice.Complaints); // of validation layers, where they are on
+        Assert.Empty(Runtime.Devices.Vulkan.VulkanDevice.ValidationMessages); // of validation layers, where they are on
         var expected = Decode(ReadReference(output), output);
         var actual = Decode(Read(output), output);
         double error = 0, power = 0;
@@ -77,7 +77,7 @@ public sealed class OpRun : IDisposable
 
     public void Dispose()
     {
-        segment?.Dispose();
+        recording?.Dispose();
         foreach (var (at, _, _) in memory) at.Dispose();
         device.Dispose();
         reference.Dispose();

@@ -5,7 +5,7 @@ using Tessera.Runtime.Tokens;
 namespace Tessera.Chat;
 
 /// <summary>The turns so far, and how an answer is shown: thinking dimmed on a terminal and left out of a pipe, then the answer, then where and how fast it ran.</summary>
-sealed class Conversation(Engine engine, GenerateOptions options, string? system)
+sealed class Conversation(Engine engine, GenerationOptions options, string? system)
 {
     readonly List<ChatMessage> turns = system is null ? [] : [new ChatMessage("system", system)];
 
@@ -24,11 +24,11 @@ sealed class Conversation(Engine engine, GenerateOptions options, string? system
         bool terminal = !Console.IsOutputRedirected, dimmed = false;
         try
         {
-            await foreach (var piece in engine.Generate(turns, options with { Thinking = Thinking }, stop))
+            await foreach (var update in engine.Generate(turns, options with { Thinking = Thinking }, stop))
             {
-                if (!piece.Thinking) answer.Append(piece.Text);
-                if (terminal && piece.Thinking != dimmed) Console.Write((dimmed = piece.Thinking) ? "\u001b[2m" : "\u001b[0m\n");
-                if (terminal || !piece.Thinking) Console.Write(Shown(piece.Text));
+                if (!update.Thinking) answer.Append(update.Text);
+                if (terminal && update.Thinking != dimmed) Console.Write((dimmed = update.Thinking) ? "\u001b[2m" : "\u001b[0m\n");
+                if (terminal || !update.Thinking) Console.Write(Shown(update.Text));
             }
         }
         catch

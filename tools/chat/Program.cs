@@ -31,9 +31,9 @@ root.SetAction(parsed => Cli.Guard(stop =>
         Numerics = parsed.GetValue(numerics) == "exact" ? Numerics.Exact : Numerics.Fast,
         Cache = parsed.GetValue(kv) is { } cache ? SegmentTypes.Panels(cache) : null,
         Context = parsed.GetValue(context),
-        Said = line => Console.Error.WriteLine(line),
+        OnStatus = line => Console.Error.WriteLine(line),
     });
-    var options = new GenerateOptions
+    var options = new GenerationOptions
     {
         MaxTokens = parsed.GetValue(maxTokens),
         Thinking = parsed.GetValue(noThink) ? false : null,

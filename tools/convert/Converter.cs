@@ -43,7 +43,7 @@ public sealed unsafe class Converter(HfFolder folder, Action<long>? progress = n
             for (int i = 0; i < count; i++)
             {
                 float v = HfTensor.Element((byte*)row, tensor.Type, i);
-                if (!float.IsFinite(v)) throw Unfit(tensor, DType.F32);
+                if (!float.IsFinite(v)) throw Unsupported(tensor, DType.F32);
                 values[at++] = v;
             }
         sink(MemoryMarshal.AsBytes<float>(values));
@@ -74,7 +74,7 @@ public sealed unsafe class Converter(HfFolder folder, Action<long>? progress = n
                     fixed (byte* to = values, scale = scales)
                         if (!TilePacker.Pack(rows, tensor.Type, tensor.Cols, type, to + (long)i * valueBytes, scale + (long)(first + i) * scaleBytes)) fits = false;
                 });
-                if (!fits) throw Unfit(tensor, type);
+                if (!fits) throw Unsupported(tensor, type);
                 sink(values.AsSpan(0, checked(count * valueBytes)));
                 progress?.Invoke((long)count * Tile.Rows * tensor.Cols * tensor.Type.ElementBytes());
             }
@@ -82,6 +82,6 @@ public sealed unsafe class Converter(HfFolder folder, Action<long>? progress = n
         }
     }
 
-    TesseraException Unfit(HfPlan tensor, DType type) =>
+    TesseraException Unsupported(HfPlan tensor, DType type) =>
         new($"{folder.Folder}: '{tensor.Name}' holds a value that is not finite or too large for {type.Name()}; check the model, or choose another --dtype");
 }

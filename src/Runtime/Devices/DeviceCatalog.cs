@@ -8,7 +8,7 @@ namespace Tessera.Runtime.Devices;
 public enum DeviceKind { Discrete, Integrated, Host, Software, Null }
 
 /// <summary>One device of the machine: its name, what it is, and why it is passed over (null: it can be used).</summary>
-public sealed record DeviceEntry(string Name, string Description, DeviceKind Kind, string? PassedOver);
+public sealed record DeviceEntry(string Name, string Description, DeviceKind Kind, string? UnavailableReason);
 
 /// <summary>All devices by name. Backends outside this assembly add themselves with <see cref="Register"/>.</summary>
 public static class DeviceCatalog
@@ -42,7 +42,7 @@ public static class DeviceCatalog
     public static IDevice Open(string? name, int threads = 0)
     {
         if (name is null)
-            name = List().Where(d => d.PassedOver is null && d.Kind < DeviceKind.Software).OrderBy(d => d.Kind).First().Name;
+            name = List().Where(d => d.UnavailableReason is null && d.Kind < DeviceKind.Software).OrderBy(d => d.Kind).First().Name;
         if (name == "host") return new HostDevice(threads);
         if (name == "reference") return new ReferenceDevice();
         string[] parts = name.Split(':');

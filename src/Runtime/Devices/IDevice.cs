@@ -21,28 +21,28 @@ public interface IDevice : IDisposable
     /// <summary>Makes bytes of a mapped file readable by kernels: in place on the host, uploaded elsewhere. The caller keeps the mapping alive.</summary>
     unsafe DeviceMemory Load(byte* bytes, long count);
 
-    /// <summary>Copies into a tensor, in order with the segments submitted.</summary>
+    /// <summary>Copies into a tensor, in order with the recordings submitted.</summary>
     void Write(in Tensor to, ReadOnlySpan<byte> bytes);
 
     /// <summary>Waits for what was submitted and copies out of a tensor.</summary>
     void Read(in Tensor from, Span<byte> bytes);
 
     /// <summary>Records what <paramref name="page"/> launches, once, to be submitted many times.</summary>
-    Segment Record(Action<IRecorder> page);
+    Recording Record(Action<IRecorder> page);
 
-    void Submit(Segment segment);
+    void Submit(Recording recording);
 
     void Wait();
 
-    /// <summary>Runs a segment once and returns the seconds that each of its calls took.</summary>
-    double[] Profile(Segment segment);
+    /// <summary>Runs a recording once and returns the seconds that each of its calls took.</summary>
+    double[] Profile(Recording recording);
 
     /// <summary>Bytes per second that kernels can read at most, measured here and now; the roofline of decoding.</summary>
     double MeasureBandwidth();
 }
 
 /// <summary>A recorded list of calls, in the form that its device replays.</summary>
-public abstract class Segment(Call[] calls) : IDisposable
+public abstract class Recording(Call[] calls) : IDisposable
 {
     /// <summary>The calls, in order.</summary>
     public Call[] Calls { get; } = calls;

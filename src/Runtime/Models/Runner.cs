@@ -5,7 +5,7 @@ using Tessera.Shaders;
 
 namespace Tessera.Runtime.Models;
 
-/// <summary>A model on one device, ready to step: buffers, cache, and one recorded segment for each bucket of tokens and wanted rows.</summary>
+/// <summary>A model on one device, ready to step: buffers, cache, and one recording for each bucket of tokens and wanted rows.</summary>
 public sealed class Runner : IDisposable
 {
     readonly IDevice device;
@@ -67,7 +67,7 @@ public sealed class Runner : IDisposable
         StepInputs.Upload<int>(device, to.EditCounts, b.EditCounts.AsSpan(0, b.WantedCount));
         StepInputs.Upload<int>(device, to.Count, [b.Count]);
         StepInputs.Upload<int>(device, to.WantedCount, [b.WantedCount]);
-        device.Submit(step.Segment);
+        device.Submit(step.Recording);
     }
 
     /// <summary>The candidates of wanted row <paramref name="row"/>: 64 pairs of id and logit bits.</summary>
@@ -84,11 +84,11 @@ public sealed class Runner : IDisposable
     public void Wait() => device.Wait();
 
     /// <summary>Runs the last step once more, call by call: what each computed and its seconds.</summary>
-    public IReadOnlyList<(Call Call, double Seconds)> Profile() => [.. last!.Segment.Calls.Zip(device.Profile(last.Segment))];
+    public IReadOnlyList<(Call Call, double Seconds)> Profile() => [.. last!.Recording.Calls.Zip(device.Profile(last.Recording))];
 
     public void Dispose()
     {
-        foreach (var step in steps.Values) step.Segment.Dispose();
+        foreach (var step in steps.Values) step.Recording.Dispose();
         Cache.Dispose();
         activations.Dispose();
         shared.Dispose();
@@ -127,5 +127,5 @@ public sealed class Runner : IDisposable
         return sizes.Used;
     }
 
-    sealed record Step(StepInputs Inputs, Activations Buffers, Segment Segment);
+    sealed record Step(StepInputs Inputs, Activations Buffers, Recording Recording);
 }

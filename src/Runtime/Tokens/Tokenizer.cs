@@ -14,7 +14,7 @@ public readonly record struct AddedToken(int Id, string Text, bool Special);
 public sealed class Tokenizer
 {
     const byte FormVersion = 1;
-    const int MostMerges = 1 << 22, MostAdded = 1 << 16, MostTextBytes = 1 << 12;
+    const int MaxMerges = 1 << 22, MaxAdded = 1 << 16, MaxTextBytes = 1 << 12;
 
     readonly int[] left, right;                          // (merges)
     readonly int[] offsets;                              // (merges + 257), into bytes
@@ -128,7 +128,7 @@ public sealed class Tokenizer
         const int Head = 9;
         if (from.Length < Head || from[0] != FormVersion) throw new TesseraException($"tokenizer: expected form {FormVersion}, found {(from.Length == 0 ? "nothing" : from[0])}");
         int count = BinaryPrimitives.ReadInt32LittleEndian(from[1..]), added = BinaryPrimitives.ReadInt32LittleEndian(from[5..]);
-        if (count is < 0 or > MostMerges || added is < 0 or > MostAdded || from.Length < Head + 6L * count)
+        if (count is < 0 or > MaxMerges || added is < 0 or > MaxAdded || from.Length < Head + 6L * count)
             throw new TesseraException($"tokenizer: {count} merges and {added} added tokens do not fit in {from.Length} bytes");
         int[] left = new int[count], right = new int[count];
         for (int m = 0; m < count; m++)
@@ -141,7 +141,7 @@ public sealed class Tokenizer
         for (int i = 0; i < added; i++)
         {
             int length = rest.Length < 7 ? -1 : BinaryPrimitives.ReadUInt16LittleEndian(rest[5..]);
-            if (length is < 0 or > MostTextBytes || rest.Length < 7 + length) throw new TesseraException($"tokenizer: added token {i} of {added} is cut off");
+            if (length is < 0 or > MaxTextBytes || rest.Length < 7 + length) throw new TesseraException($"tokenizer: added token {i} of {added} is cut off");
             tokens.Add(new AddedToken(BinaryPrimitives.ReadInt32LittleEndian(rest), Encoding.UTF8.GetString(rest.Slice(7, length)), rest[4] != 0));
             rest = rest[(7 + length)..];
         }

@@ -108,7 +108,7 @@ public static unsafe partial class AttentionOp
         float* q0 = q, q1 = q + dim, q2 = q1 + dim, q3 = q2 + dim;
         for (int d = 0; d < dim; d += TKv.PerWord)
         {
-            Ask(keys + d / TKv.PerWord * 64 + next);
+            Prefetch(keys + d / TKv.PerWord * 64 + next);
             var words = Vector512.Load((int*)(keys + d / TKv.PerWord * 64));
             for (int j = 0; j < TKv.PerWord; j++)
             {
@@ -126,7 +126,7 @@ public static unsafe partial class AttentionOp
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static void Ask(byte* at)
+    static void Prefetch(byte* at)
     {
         if (Sse.IsSupported) Sse.Prefetch0(at);
     }
@@ -168,7 +168,7 @@ public static unsafe partial class AttentionOp
             byte* at = values + d * (4 / TKv.PerWord);
             for (int j = 0; j < tokens; j++, at += dim * (4 / TKv.PerWord))
             {
-                Ask(at + next);
+                Prefetch(at + next);
                 var v = TKv.Value(at);
                 a0 = Vector512.FusedMultiplyAdd(v, Vector512.Create(p[j]), a0);
                 a1 = Vector512.FusedMultiplyAdd(v, Vector512.Create(p1[j]), a1);
@@ -192,7 +192,7 @@ public static unsafe partial class AttentionOp
             Vector512<float> s0 = default, s1 = default, s2 = default, s3 = default;
             for (int k = d; k < d + Tile.K; k += 4)
             {
-                Ask(keys + k * KvBlock.Tokens + next);
+                Prefetch(keys + k * KvBlock.Tokens + next);
                 var words = Vector512.Load((int*)(keys + k * KvBlock.Tokens));
                 for (int j = 0; j < 4; j++)
                 {
@@ -224,7 +224,7 @@ public static unsafe partial class AttentionOp
             Vector512<float> a0 = Vector512.Load(sum + d), a1 = Vector512.Load(sum + dim + d), a2 = Vector512.Load(sum + 2 * dim + d), a3 = Vector512.Load(sum + 3 * dim + d);
             for (int j = 0; j < tokens; j++)
             {
-                Ask(values + j * dim + d + next);
+                Prefetch(values + j * dim + d + next);
                 var (low, high) = Vector128.Widen(Vector128.Load((sbyte*)values + j * dim + d));
                 var (first, second) = Vector128.Widen(low);
                 var (third, fourth) = Vector128.Widen(high);

@@ -14,7 +14,7 @@ layout(buffer_reference, std430, buffer_reference_align = 4) coherent buffer Row
 layout(local_size_x = THREADS) in;
 layout(push_constant) uniform Args {
     uint64_t logits, mask, edits, editCounts, best, stats, count;
-    int rows, vocabulary, real, mostEdits;
+    int rows, vocabulary, real, maxEdits;
 } a;
 
 shared float partial[THREADS];
@@ -44,8 +44,8 @@ void main() {
     memoryBarrierBuffer();
     barrier();
     if (a.editCounts != 0) {
-        Ints edits = Ints(a.edits + uint64_t(row) * 3 * a.mostEdits * 4);
-        int some = min(Ints(a.editCounts).at[row], a.mostEdits);
+        Ints edits = Ints(a.edits + uint64_t(row) * 3 * a.maxEdits * 4);
+        int some = min(Ints(a.editCounts).at[row], a.maxEdits);
         for (int i = thread; i < some; i += THREADS) {
             int id = edits.at[3 * i];
             if (id < 0 || id >= a.real) continue;

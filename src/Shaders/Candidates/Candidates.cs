@@ -9,7 +9,7 @@ namespace Tessera.Shaders;
 /// </remarks>
 public static partial class CandidatesOp
 {
-    public readonly record struct Args(int Rows, int Vocabulary, int Real, int MostEdits);
+    public readonly record struct Args(int Rows, int Vocabulary, int Real, int MaxEdits);
 
     public const int Logits = 0, Mask = 1, Edits = 2, EditCounts = 3, Best = 4, Stats = 5, Count = 6;
 
@@ -49,8 +49,8 @@ public static partial class CandidatesOp
                 if ((mask[id / 32] >> (id % 32) & 1) == 0) logits[id] = float.NegativeInfinity;
         }
         if (call.Tensors[EditCounts].IsNone) return;
-        int* edit = call.At<int>(Edits) + (long)row * 3 * a.MostEdits;
-        for (int i = 0; i < Math.Min(call.At<int>(EditCounts)[row], a.MostEdits); i++, edit += 3)
+        int* edit = call.At<int>(Edits) + (long)row * 3 * a.MaxEdits;
+        for (int i = 0; i < Math.Min(call.At<int>(EditCounts)[row], a.MaxEdits); i++, edit += 3)
         {
             if ((uint)edit[0] >= (uint)a.Real) continue;
             float subtract = BitConverter.Int32BitsToSingle(edit[1]), divide = BitConverter.Int32BitsToSingle(edit[2]), l = logits[edit[0]];

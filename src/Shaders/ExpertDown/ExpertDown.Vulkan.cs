@@ -3,5 +3,5 @@ namespace Tessera.Shaders;
 public static partial class ExpertDownOp
 {
     static Variant[] Vulkan => MatMulOp.VariantsOf("ExpertDown", W, X, call =>
-        new Shaders.Groups(Tile.Panels(call.Args<Args>().Outer), GroupOp.MostTiles(call.Args<Args>().Pairs, call.Args<Args>().Experts)));
+        new Shaders.Groups(Tile.Panels(call.Args<Args>().Outer), GroupOp.MaxTiles(call.Args<Args>().Pairs, call.Args<Args>().Experts)));
 }

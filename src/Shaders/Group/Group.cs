@@ -27,10 +27,10 @@ public static partial class GroupOp
     };
 
     /// <summary>The most tiles that so many pairs can make.</summary>
-    public static int MostTiles(int pairs, int experts) => Math.Min(pairs, experts + pairs / TileRows);
+    public static int MaxTiles(int pairs, int experts) => Math.Min(pairs, experts + pairs / TileRows);
 
     /// <summary>Numbers in groups.</summary>
-    public static int Size(int pairs, int experts) => experts + 2 + 3 * MostTiles(pairs, experts);
+    public static int Size(int pairs, int experts) => experts + 2 + 3 * MaxTiles(pairs, experts);
 
     extension(IRecorder gpu)
     {

@@ -134,12 +134,12 @@ public class VulkanTests(TrainedModel model) : IClassFixture<TrainedModel>
     [Fact]
     public void A_device_that_lacks_something_is_passed_over_with_the_reason()
     {
-        Assert.Equal("it has no buffer device addresses", VulkanProbe.Unfit(false, true, true, true, DeviceKind.Discrete));
-        Assert.Equal("its shaders have no 64-bit integers", VulkanProbe.Unfit(true, false, true, true, DeviceKind.Discrete));
-        Assert.Equal("its shaders have no subgroups of 4 or more that broadcast", VulkanProbe.Unfit(true, true, false, true, DeviceKind.Discrete));
-        Assert.Equal("it has no compute queue", VulkanProbe.Unfit(true, true, true, false, DeviceKind.Discrete));
-        Assert.StartsWith("it is null hardware", VulkanProbe.Unfit(true, true, true, true, DeviceKind.Null));
-        Assert.Null(VulkanProbe.Unfit(true, true, true, true, DeviceKind.Software));
+        Assert.Equal("it has no buffer device addresses", VulkanProbe.GetUnavailableReason(false, true, true, true, DeviceKind.Discrete));
+        Assert.Equal("its shaders have no 64-bit integers", VulkanProbe.GetUnavailableReason(true, false, true, true, DeviceKind.Discrete));
+        Assert.Equal("its shaders have no subgroups of 4 or more that broadcast", VulkanProbe.GetUnavailableReason(true, true, false, true, DeviceKind.Discrete));
+        Assert.Equal("it has no compute queue", VulkanProbe.GetUnavailableReason(true, true, true, false, DeviceKind.Discrete));
+        Assert.StartsWith("it is null hardware", VulkanProbe.GetUnavailableReason(true, true, true, true, DeviceKind.Null));
+        Assert.Null(VulkanProbe.GetUnavailableReason(true, true, true, true, DeviceKind.Software));
     }
 
     [Fact]
@@ -160,7 +160,7 @@ public class VulkanTests(TrainedModel model) : IClassFixture<TrainedModel>
         using var device = Open();
         const int Cols = 2048, Tokens = 4096;
         using Shaders.DeviceMemory w = device.Allocate(Tile.Bytes(DType.Q8, Cols, Cols)), x = device.Allocate(Rows.Bytes(DType.F32, Tokens, Cols));
-        using var segment = (VulkanSegment)device.Record(gpu =>
+        using var segment = (VulkanRecording)device.Record(gpu =>
         {
             for (int i = 0; i < 6; i++) gpu.MatMul(Tensor.Weights(w, 0, DType.Q8, Cols, Cols), Tensor.OfRows(x, 0, DType.F32, Tokens, Cols), Tensor.OfRows(x, 0, DType.F32, Tokens, Cols), Tensor.None, Tensor.None);
         });

@@ -24,7 +24,7 @@ public sealed class HostDevice : InPlaceDevice
 
     public override string Description { get; }
 
-    public override void Submit(Segment segment) => team.Run(segment.Calls);
+    public override void Submit(Recording recording) => team.Run(recording.Calls);
 
     public override double MeasureBandwidth() => bandwidth > 0 ? bandwidth : bandwidth = StreamRead.Measure(team);
 

@@ -3,7 +3,7 @@ using Tessera.Shaders;
 
 namespace Tessera.Runtime.Devices.Host;
 
-/// <summary>A device whose memory is the process's own: nothing is copied, and a submitted segment is done when <see cref="Submit"/> returns.</summary>
+/// <summary>A device whose memory is the process's own: nothing is copied, and a submitted recording is done when <see cref="Submit"/> returns.</summary>
 public abstract unsafe class InPlaceDevice : IDevice
 {
     public abstract string Name { get; }
@@ -20,23 +20,23 @@ public abstract unsafe class InPlaceDevice : IDevice
 
     public void Read(in Tensor from, Span<byte> bytes) => new ReadOnlySpan<byte>((void*)from.Address, bytes.Length).CopyTo(bytes);
 
-    public Segment Record(Action<IRecorder> page)
+    public Recording Record(Action<IRecorder> page)
     {
         var list = new CallList();
         page(list);
-        return new HostSegment(list.Calls);
+        return new HostRecording(list.Calls);
     }
 
-    public abstract void Submit(Segment segment);
+    public abstract void Submit(Recording recording);
 
     public void Wait() { }
 
-    public double[] Profile(Segment segment)
+    public double[] Profile(Recording recording)
     {
-        var seconds = new double[segment.Calls.Length];
+        var seconds = new double[recording.Calls.Length];
         for (int i = 0; i < seconds.Length; i++)
         {
-            using var one = new HostSegment([segment.Calls[i]]);
+            using var one = new HostRecording([recording.Calls[i]]);
             long start = Stopwatch.GetTimestamp();
             Submit(one);
             seconds[i] = Stopwatch.GetElapsedTime(start).TotalSeconds;
@@ -48,5 +48,5 @@ public abstract unsafe class InPlaceDevice : IDevice
 
     public abstract void Dispose();
 
-    sealed class HostSegment(Call[] calls) : Segment(calls);
+    sealed class HostRecording(Call[] calls) : Recording(calls);
 }

@@ -4,7 +4,7 @@ namespace Tessera.Runtime.Devices.Host;
 
 /// <summary>
 /// Threads that replay a list of calls together: they share the units of a call through a cursor and meet at its end.
-/// Between calls they spin, since a decode step has hundreds of calls of a few microseconds; between segments they sleep after a while.
+/// Between calls they spin, since a decode step has hundreds of calls of a few microseconds; between recordings they sleep after a while.
 /// </summary>
 sealed class Team : IDisposable
 {

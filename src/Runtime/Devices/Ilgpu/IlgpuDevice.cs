@@ -7,7 +7,7 @@ using Tessera.Shaders;
 
 namespace Tessera.Runtime.Devices.Ilgpu;
 
-/// <summary>A GPU through CUDA or OpenCL. A segment is a list of prebound launches.</summary>
+/// <summary>A GPU through CUDA or OpenCL. A recording is a list of prebound launches.</summary>
 public sealed unsafe class IlgpuDevice : IDevice
 {
     static readonly Lock driver = new();                     // drivers show no devices to one thread while another's first call prepares them
@@ -42,7 +42,7 @@ public sealed unsafe class IlgpuDevice : IDevice
         using var context = Create(prefix, out string reason);
         var devices = context is null ? [] : Real(context);
         if (devices.Length == 0) return [new DeviceEntry(prefix, "none", DeviceKind.Null, reason)];
-        return [.. devices.Select((d, i) => new DeviceEntry($"{prefix}:{i}", d.Name, Kind(d, kind), Unfit(d) ?? "only the ops MatMul and Attention run on it yet, not whole models"))];
+        return [.. devices.Select((d, i) => new DeviceEntry($"{prefix}:{i}", d.Name, Kind(d, kind), GetUnavailableReason(d) ?? "only the ops MatMul and Attention run on it yet, not whole models"))];
     }
 
     /// <summary>A context always holds ILGPU's CPU debugger too; that is nobody's GPU.</summary>
@@ -50,16 +50,16 @@ public sealed unsafe class IlgpuDevice : IDevice
 
     static DeviceKind Kind(Device device, DeviceKind usual) => device is CLDevice { DeviceType: CLDeviceType.CL_DEVICE_TYPE_CPU } ? DeviceKind.Software : usual;
 
-    static string? Unfit(Device device) => device is CLDevice { Capabilities.GenericAddressSpace: false } ? "its OpenCL has no generic address space" : null;
+    static string? GetUnavailableReason(Device device) => device is CLDevice { Capabilities.GenericAddressSpace: false } ? "its OpenCL has no generic address space" : null;
 
     static IlgpuDevice Open(string prefix, int index)
     {
         var context = Create(prefix, out string reason) ?? throw new TesseraException($"device '{prefix}:{index}': {reason}");
         var devices = Real(context);
-        if (index >= devices.Length || Unfit(devices[index]) is not null)
+        if (index >= devices.Length || GetUnavailableReason(devices[index]) is not null)
         {
             context.Dispose();
-            throw new TesseraException($"device '{prefix}:{index}' {(devices.Length == 0 ? $"cannot be used: {reason}" : index >= devices.Length ? $"is not there: expected 0 to {devices.Length - 1}" : $"cannot be used: {Unfit(devices[index])}")}");
+            throw new TesseraException($"device '{prefix}:{index}' {(devices.Length == 0 ? $"cannot be used: {reason}" : index >= devices.Length ? $"is not there: expected 0 to {devices.Length - 1}" : $"cannot be used: {GetUnavailableReason(devices[index])}")}");
         }
         try { return new IlgpuDevice(context, devices[index], $"{prefix}:{index}"); }
         catch (Exception e) when (e is not TesseraException)
@@ -130,21 +130,21 @@ public sealed unsafe class IlgpuDevice : IDevice
         accelerator.Synchronize();
     }
 
-    public Segment Record(Action<IRecorder> page)
+    public Recording Record(Action<IRecorder> page)
     {
         var list = new CallList();
         page(list);
-        return new IlgpuSegment(list.Calls, [.. list.Calls.Select(Bind)]);
+        return new IlgpuRecording(list.Calls, [.. list.Calls.Select(Bind)]);
     }
 
-    public void Submit(Segment segment)
+    public void Submit(Recording recording)
     {
-        foreach (var launch in ((IlgpuSegment)segment).Launches) launch();
+        foreach (var launch in ((IlgpuRecording)recording).Launches) launch();
     }
 
     public void Wait() => accelerator.Synchronize();
 
-    public double[] Profile(Segment segment) => [.. ((IlgpuSegment)segment).Launches.Select(launch =>
+    public double[] Profile(Recording recording) => [.. ((IlgpuRecording)recording).Launches.Select(launch =>
     {
         long start = System.Diagnostics.Stopwatch.GetTimestamp();
         launch();
@@ -218,7 +218,7 @@ sealed class IlgpuMemory : DeviceMemory
     }
 }
 
-sealed class IlgpuSegment(Call[] calls, Action[] launches) : Segment(calls)
+sealed class IlgpuRecording(Call[] calls, Action[] launches) : Recording(calls)
 {
     public Action[] Launches { get; } = launches;
 }

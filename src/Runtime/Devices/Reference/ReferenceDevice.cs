@@ -9,9 +9,9 @@ public sealed class ReferenceDevice : InPlaceDevice
 
     public override string Description => "scalar reference bodies, 1 thread";
 
-    public override void Submit(Segment segment)
+    public override void Submit(Recording recording)
     {
-        foreach (var call in segment.Calls) call.Kernel.Reference(call, 0, call.Units);
+        foreach (var call in recording.Calls) call.Kernel.Reference(call, 0, call.Units);
     }
 
     public override double MeasureBandwidth()

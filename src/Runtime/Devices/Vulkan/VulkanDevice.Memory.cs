@@ -7,7 +7,7 @@ namespace Tessera.Runtime.Devices.Vulkan;
 /// <summary>Memory: device-local first; a ring of staging memory carries bytes where the host does not see it.</summary>
 public sealed unsafe partial class VulkanDevice
 {
-    readonly VulkanBlocks blocks;
+    readonly VulkanSuballocator blocks;
     VulkanStaging? staging;
 
     /// <summary>What the largest device-local heap can still give, by the driver's budget where it tells one.</summary>
@@ -37,7 +37,7 @@ public sealed unsafe partial class VulkanDevice
     {
         long free = FreeBytes;
         if (bytes > free) throw new TesseraException($"{Name}: {bytes >> 20} MiB were asked for, {free >> 20} MiB are free; use a shorter context or a smaller weight type");
-        var memory = shared ? new VulkanMemory(this, bytes, VulkanUse.Shared) : bytes <= VulkanBlocks.MostBytes ? blocks.Take(bytes) : new VulkanMemory(this, bytes, VulkanUse.Device);
+        var memory = shared ? new VulkanMemory(this, bytes, VulkanUse.Shared) : bytes <= VulkanSuballocator.MaxBytes ? blocks.Take(bytes) : new VulkanMemory(this, bytes, VulkanUse.Device);
         if (bytes > 0 && (memory.Mapped is null || bytes > int.MaxValue)) Staging.Clear(memory, bytes);
         else new Span<byte>(memory.Mapped, (int)bytes).Clear();
         return memory;
@@ -72,7 +72,7 @@ public sealed unsafe partial class VulkanDevice
         else new ReadOnlySpan<byte>(memory.Mapped + from.Offset, bytes.Length).CopyTo(bytes);
     }
 
-    /// <summary>Waits for segments and for copies on their way.</summary>
+    /// <summary>Waits for recordings and for copies on their way.</summary>
     internal void Drain()
     {
         Wait();

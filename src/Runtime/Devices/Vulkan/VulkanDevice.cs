@@ -26,7 +26,7 @@ public sealed unsafe partial class VulkanDevice : IDevice
         var fenceInfo = new FenceCreateInfo { SType = StructureType.FenceCreateInfo };
         Api.CreateFence(Handle, in fenceInfo, null, out fence).Check();
         Pipelines = new VulkanPipelines(Api, Handle, probe, cacheFolder ?? VulkanPipelineCache.Folder);
-        blocks = new VulkanBlocks(this);
+        blocks = new VulkanSuballocator(this);
     }
 
     public string Name { get; }
@@ -42,7 +42,7 @@ public sealed unsafe partial class VulkanDevice : IDevice
     internal VulkanPipelines Pipelines { get; }
 
     /// <summary>What the validation layers complained about in this process; they are on where TESSERA_VALIDATION is 1.</summary>
-    public static IReadOnlyList<string> Complaints => VulkanInstance.Complaints;
+    public static IReadOnlyList<string> ValidationMessages => VulkanInstance.ValidationMessages;
 
     /// <summary>The catalogue's entry for this backend.</summary>
     public static DeviceCatalog.Backend Backend { get; } = new("vulkan", List, index => Open(index));
@@ -54,7 +54,7 @@ public sealed unsafe partial class VulkanDevice : IDevice
         return [.. instance.PhysicalDevices().Select((handle, i) =>
         {
             var probe = new VulkanProbe(instance.Api, handle);
-            return new DeviceEntry($"vulkan:{i}", probe.Description, probe.Kind, probe.PassedOver);
+            return new DeviceEntry($"vulkan:{i}", probe.Description, probe.Kind, probe.UnavailableReason);
         })];
     }
 
@@ -70,7 +70,7 @@ public sealed unsafe partial class VulkanDevice : IDevice
             var devices = instance.PhysicalDevices();
             if (index >= devices.Length) throw new TesseraException($"device 'vulkan:{index}': expected 0 to {devices.Length - 1}, this machine has {devices.Length} Vulkan devices");
             var probe = new VulkanProbe(instance.Api, devices[index]);
-            if (probe.PassedOver is not null) throw new TesseraException($"device 'vulkan:{index}' ({probe.Name}) cannot be used: {probe.PassedOver}");
+            if (probe.UnavailableReason is not null) throw new TesseraException($"device 'vulkan:{index}' ({probe.Name}) cannot be used: {probe.UnavailableReason}");
             probe.Features = features ?? probe.Features;
             return new VulkanDevice(instance, probe, index, cacheFolder) { Staged = staged };
         }
@@ -81,14 +81,14 @@ public sealed unsafe partial class VulkanDevice : IDevice
         }
     }
 
-    public Segment Record(Action<IRecorder> page)
+    public Recording Record(Action<IRecorder> page)
     {
         var list = new CallList();
         page(list);
-        return new VulkanSegment(this, list.Calls);
+        return new VulkanRecording(this, list.Calls);
     }
 
-    public void Submit(Segment segment) => Submit(((VulkanSegment)segment).Commands);
+    public void Submit(Recording recording) => Submit(((VulkanRecording)recording).Commands);
 
     /// <summary>How often the queue was handed work, copies included.</summary>
     internal long Submissions { get; private set; }
@@ -111,12 +111,12 @@ public sealed unsafe partial class VulkanDevice : IDevice
         // A product of one token reads its weights once; 64 MiB of BF16 do not stay in a cache.
         const int Outer = 16384, Inner = 2048;
         using DeviceMemory w = Allocate(Tile.Bytes(DType.BF16, Outer, Inner)), x = Allocate(Rows.Bytes(DType.F32, 1, Inner)), y = Allocate(Rows.Bytes(DType.F32, 1, Outer));
-        using var segment = Record(gpu => gpu.MatMul(Tensor.Weights(w, 0, DType.BF16, Outer, Inner), Tensor.OfRows(x, 0, DType.F32, 1, Inner), Tensor.OfRows(y, 0, DType.F32, 1, Outer), Tensor.None, Tensor.None));
+        using var recording = Record(gpu => gpu.MatMul(Tensor.Weights(w, 0, DType.BF16, Outer, Inner), Tensor.OfRows(x, 0, DType.F32, 1, Inner), Tensor.OfRows(y, 0, DType.F32, 1, Outer), Tensor.None, Tensor.None));
         double best = double.MaxValue;
         for (int pass = 0; pass < 4; pass++)
         {
             long start = Stopwatch.GetTimestamp();
-            Submit(segment);
+            Submit(recording);
             Wait();
             best = Math.Min(best, Stopwatch.GetElapsedTime(start).TotalSeconds);
         }
@@ -155,7 +155,7 @@ public sealed unsafe partial class VulkanDevice : IDevice
         Api.CmdPipelineBarrier(commands, Stages, Stages | PipelineStageFlags.HostBit, 0, 1, in barrier, 0, null, 0, null);
     }
 
-    public double[] Profile(Segment segment) => ((VulkanSegment)segment).Profile();
+    public double[] Profile(Recording recording) => ((VulkanRecording)recording).Profile();
 
     internal void Submit(CommandBuffer commands)
     {
@@ -168,12 +168,12 @@ public sealed unsafe partial class VulkanDevice : IDevice
     {
         Wait();
         for (int i = 0; i < commands.Length; i++)
-            Hand(commands[i], i == commands.Length - 1 ? fence : default);
+            Enqueue(commands[i], i == commands.Length - 1 ? fence : default);
         busy = true;
     }
 
     /// <summary>Gives the queue one command buffer; <paramref name="done"/> tells when it is done.</summary>
-    internal void Hand(CommandBuffer commands, Fence done)
+    internal void Enqueue(CommandBuffer commands, Fence done)
     {
         var info = new SubmitInfo { SType = StructureType.SubmitInfo, CommandBufferCount = 1, PCommandBuffers = &commands };
         var result = Injected ?? Api.QueueSubmit(queue, 1, in info, done);

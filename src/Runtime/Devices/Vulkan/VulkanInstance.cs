@@ -10,7 +10,7 @@ sealed unsafe class VulkanInstance : IDisposable
     const uint ApiVersion = 1u << 22 | 2u << 12; // 1.2
 
     /// <summary>What the validation layers complained about, in this process.</summary>
-    public static readonly List<string> Complaints = [];
+    public static readonly List<string> ValidationMessages = [];
 
     readonly DebugUtilsMessengerEXT messenger;
 
@@ -72,7 +72,7 @@ sealed unsafe class VulkanInstance : IDisposable
             SType = StructureType.DebugUtilsMessengerCreateInfoExt,
             MessageSeverity = DebugUtilsMessageSeverityFlagsEXT.WarningBitExt | DebugUtilsMessageSeverityFlagsEXT.ErrorBitExt,
             MessageType = DebugUtilsMessageTypeFlagsEXT.ValidationBitExt,
-            PfnUserCallback = new PfnDebugUtilsMessengerCallbackEXT((delegate* unmanaged[Cdecl]<DebugUtilsMessageSeverityFlagsEXT, DebugUtilsMessageTypeFlagsEXT, DebugUtilsMessengerCallbackDataEXT*, void*, Bool32>)&Heard),
+            PfnUserCallback = new PfnDebugUtilsMessengerCallbackEXT((delegate* unmanaged[Cdecl]<DebugUtilsMessageSeverityFlagsEXT, DebugUtilsMessageTypeFlagsEXT, DebugUtilsMessengerCallbackDataEXT*, void*, Bool32>)&OnValidationMessage),
         };
         DebugUtilsMessengerEXT made;
         create(Handle, &info, null, &made).Check("vkCreateDebugUtilsMessengerEXT");
@@ -80,9 +80,9 @@ sealed unsafe class VulkanInstance : IDisposable
     }
 
     [UnmanagedCallersOnly(CallConvs = [typeof(System.Runtime.CompilerServices.CallConvCdecl)])]
-    static Bool32 Heard(DebugUtilsMessageSeverityFlagsEXT severity, DebugUtilsMessageTypeFlagsEXT type, DebugUtilsMessengerCallbackDataEXT* data, void* user)
+    static Bool32 OnValidationMessage(DebugUtilsMessageSeverityFlagsEXT severity, DebugUtilsMessageTypeFlagsEXT type, DebugUtilsMessengerCallbackDataEXT* data, void* user)
     {
-        lock (Complaints) Complaints.Add(Marshal.PtrToStringUTF8((nint)data->PMessage) ?? "");
+        lock (ValidationMessages) ValidationMessages.Add(Marshal.PtrToStringUTF8((nint)data->PMessage) ?? "");
         return false;
     }
 

@@ -23,7 +23,7 @@ sealed unsafe class VulkanProbe
     public double TimestampSeconds { get; }
 
     /// <summary>Null where the device can be used.</summary>
-    public string? PassedOver { get; }
+    public string? UnavailableReason { get; }
 
     public string Description => $"{Name}, {Driver}";
 
@@ -48,7 +48,7 @@ sealed unsafe class VulkanProbe
         if (plain.ApiVersion < (1u << 22 | 2u << 12))
         {
             Kind = DeviceKind.Integrated;
-            PassedOver = $"it speaks Vulkan {plain.ApiVersion >> 22}.{plain.ApiVersion >> 12 & 0x3ff}, 1.2 is needed";
+            UnavailableReason = $"it speaks Vulkan {plain.ApiVersion >> 22}.{plain.ApiVersion >> 12 & 0x3ff}, 1.2 is needed";
             return;
         }
         var names = ExtensionNames(api, handle);
@@ -68,11 +68,11 @@ sealed unsafe class VulkanProbe
         Features = new Features((int)subgroup.SubgroupSize, hasDot && integerDot.ShaderIntegerDotProduct);
         ComputeFamily = Family(api, handle);
         bool broadcasts = subgroup.SubgroupSize >= 4 && subgroup.SupportedStages.HasFlag(ShaderStageFlags.ComputeBit) && subgroup.SupportedOperations.HasFlag(SubgroupFeatureFlags.BallotBit);
-        PassedOver = Unfit(half.BufferDeviceAddress, features.Features.ShaderInt64, broadcasts, ComputeFamily != uint.MaxValue, Kind);
+        UnavailableReason = GetUnavailableReason(half.BufferDeviceAddress, features.Features.ShaderInt64, broadcasts, ComputeFamily != uint.MaxValue, Kind);
     }
 
     /// <summary>Why a device cannot run our kernels, or null.</summary>
-    internal static string? Unfit(bool addresses, bool int64, bool broadcasts, bool computes, DeviceKind kind) =>
+    internal static string? GetUnavailableReason(bool addresses, bool int64, bool broadcasts, bool computes, DeviceKind kind) =>
         !addresses ? "it has no buffer device addresses" : !int64 ? "its shaders have no 64-bit integers" : !broadcasts ? "its shaders have no subgroups of 4 or more that broadcast" : !computes ? "it has no compute queue"
         : kind == DeviceKind.Null ? "it is null hardware: it compiles and computes nothing" : null;
 

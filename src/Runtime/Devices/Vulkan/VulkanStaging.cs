@@ -89,7 +89,7 @@ sealed unsafe class VulkanStaging : IDisposable
         device.Barrier(commands[slot]);
         device.Api.EndCommandBuffer(commands[slot]).Check();
         device.Api.ResetFences(device.Handle, 1, in fences[slot]).Check();
-        device.Hand(commands[slot], fences[slot]);
+        device.Enqueue(commands[slot], fences[slot]);
     }
 
     public void Drain()

@@ -8,7 +8,7 @@ delegate object? Function(List<object?> args, Dict named, int line);
 /// <summary>Runs a parsed template. It reaches nothing but the values it was given; steps, output and depth are bounded.</summary>
 sealed class Evaluator
 {
-    const int MaxSteps = 5_000_000, MaxCharacters = Text.MaxCharacters, MaxDepth = 200, MostNumbers = 1 << 20;
+    const int MaxSteps = 5_000_000, MaxCharacters = Text.MaxCharacters, MaxDepth = 200, MaxNumbers = 1 << 20;
 
     enum Flow { On, Break, Continue }
 
@@ -37,7 +37,7 @@ sealed class Evaluator
         long Argument(int i) => args[i] is long n and > int.MinValue and < int.MaxValue ? n : throw new TesseraException($"chat template, line {line}: range wants whole numbers of 32 bits");
         if (args.Count is 0 or > 3) throw new TesseraException($"chat template, line {line}: range wants 1 to 3 numbers");
         long from = args.Count > 1 ? Argument(0) : 0, to = Argument(args.Count > 1 ? 1 : 0), step = args.Count > 2 ? Argument(2) : 1;
-        if (step == 0 || (to - from) / step > MostNumbers) throw new TesseraException($"chat template, line {line}: range is endless or longer than {MostNumbers}");
+        if (step == 0 || (to - from) / step > MaxNumbers) throw new TesseraException($"chat template, line {line}: range is endless or longer than {MaxNumbers}");
         var list = new List<object?>();
         for (long i = from; step > 0 ? i < to : i > to; i += step) list.Add(i);
         return list;
@@ -191,7 +191,7 @@ sealed class Evaluator
             Choice choice => Values.Truth(Value(choice.Condition)) ? Value(choice.Then) : choice.Else is null ? Undefined.Value : Value(choice.Else),
             _ => throw Wrong(node.Line, $"{node.GetType().Name} is no expression"),
         };
-        if (value is List<object?> { Count: > MostNumbers }) throw Wrong(node.Line, "a list grows too large");
+        if (value is List<object?> { Count: > MaxNumbers }) throw Wrong(node.Line, "a list grows too large");
         if (node is Filter or Slice or Binary or Invoke) Step(node.Line, value is List<object?> made ? made.Count : value is Text text ? text.Value.Length / 256 : 0); // work that made a value counts
         depth--;
         return value;

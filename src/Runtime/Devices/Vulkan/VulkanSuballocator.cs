@@ -1,12 +1,12 @@
 namespace Tessera.Runtime.Devices.Vulkan;
 
 /// <summary>Small pieces of memory out of large ones: drivers allow few allocations, and each costs time. A block goes back when nothing of it is in use.</summary>
-sealed class VulkanBlocks(VulkanDevice device)
+sealed class VulkanSuballocator(VulkanDevice device)
 {
     const long BlockBytes = 64 << 20, Alignment = 256;
 
     /// <summary>Larger memory is allocated by itself.</summary>
-    public const long MostBytes = 8 << 20;
+    public const long MaxBytes = 8 << 20;
 
     readonly List<Block> blocks = [];
 

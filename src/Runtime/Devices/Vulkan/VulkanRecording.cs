@@ -4,14 +4,14 @@ using Tessera.Shaders;
 namespace Tessera.Runtime.Devices.Vulkan;
 
 /// <summary>Command buffers recorded once: pipeline, addresses and arguments, dispatch, and a barrier before the next. Long work is cut: drivers reset a GPU that is busy with one submission for two seconds.</summary>
-sealed unsafe class VulkanSegment : Segment
+sealed unsafe class VulkanRecording : Recording
 {
-    const double MostSeconds = 0.1;
+    const double MaxSeconds = 0.1;
 
     readonly VulkanDevice device;
     readonly Variant[] variants;
 
-    public VulkanSegment(VulkanDevice device, Call[] calls) : base(calls)
+    public VulkanRecording(VulkanDevice device, Call[] calls) : base(calls)
     {
         this.device = device;
         variants = [.. calls.Select(Choose)];
@@ -22,7 +22,7 @@ sealed unsafe class VulkanSegment : Segment
         for (int i = 0; i < calls.Length; i++)
         {
             double more = Estimate(calls[i]);
-            if (i > first && seconds + more > MostSeconds)
+            if (i > first && seconds + more > MaxSeconds)
             {
                 cuts.Add(first..i);
                 (first, seconds) = (i, 0);
