@@ -1,44 +1,49 @@
-using System.Diagnostics;
 using Tessera.Runtime.Devices;
 using Tessera.Shaders;
 
 namespace Tessera.Bench;
 
-/// <summary>Times recorded calls: warm-up, then the median of batches.</summary>
+/// <summary>Times launches as they run in a step: many in one recording, in turn, by the device's own clock.</summary>
 static class OpTimer
 {
-    /// <summary>Seconds of one replay of a recording.</summary>
-    public static double Seconds(IDevice device, Recording recording, int runs = 9)
+    const double RunSeconds = 0.03, WarmSeconds = 0.3;
+    const int MaxCalls = 4096;
+
+    /// <summary>Seconds of one launch: the median of runs, each one replay of a recording that repeats the launches in turn.</summary>
+    /// <param name="device">Where they run.</param>
+    /// <param name="launches">One launch on several copies of its operands: as many as together exceed the last cache, so that none is found there again.</param>
+    /// <param name="runs">Replays, of which the median counts.</param>
+    /// <exception cref="TesseraException">The device has no body for it.</exception>
+    public static double Seconds(IDevice device, IReadOnlyList<Action<IRecorder>> launches, int runs = 9)
     {
-        int repeats = 1;
-        double once;
+        int calls = launches.Count;
+        double seconds;
         while (true) // long enough to measure, short enough to wait for
         {
-            once = Timed(device, recording, repeats);
-            if (once * repeats > 0.02 || repeats >= 1 << 14) break;
-            repeats *= 2;
+            using var trial = Record(device, launches, calls);
+            device.Time(trial); // compiles, and touches memory
+            seconds = device.Time(trial) / calls;
+            if (seconds * calls >= RunSeconds / 4 || calls >= MaxCalls) break;
+            calls = Math.Min(MaxCalls, calls * 4);
         }
-        for (double warmed = 0; warmed < 0.3; warmed += once * repeats) once = Timed(device, recording, repeats);
-        return Enumerable.Range(0, runs).Select(_ => Timed(device, recording, repeats)).Order().ElementAt(runs / 2);
+        calls = (int)Math.Clamp(RunSeconds / seconds, 1, MaxCalls);
+        if (calls > launches.Count) calls -= calls % launches.Count; // the next replay goes on where this one ends
+        using var recording = Record(device, launches, calls);
+        for (double warm = 0; warm < WarmSeconds; ) warm += device.Time(recording);
+        return Enumerable.Range(0, runs).Select(_ => device.Time(recording)).Order().ElementAt(runs / 2) / calls;
     }
 
-    static double Timed(IDevice device, Recording recording, int repeats)
+    static Recording Record(IDevice device, IReadOnlyList<Action<IRecorder>> launches, int calls) => device.Record(gpu =>
     {
-        long start = Stopwatch.GetTimestamp();
-        for (int i = 0; i < repeats; i++) device.Submit(recording);
-        device.Wait();
-        return Stopwatch.GetElapsedTime(start).TotalSeconds / repeats;
-    }
+        for (int i = 0; i < calls; i++) launches[i % launches.Count](gpu);
+    });
 
     /// <summary>Operations per second of a product that stays in the caches: Q8 weights, A8 activations.</summary>
     public static double Peak(IDevice device)
     {
         const int Outer = 1024, Inner = 1024, Tokens = 128;
-        var buffers = new OpBuffers(device);
+        using var buffers = new OpBuffers(device);
         var (w, x, y) = (buffers.Weights(DType.Q8, Outer, Inner), buffers.Rows(DType.A8, Tokens, Inner), buffers.Rows(DType.F32, Tokens, Outer));
-        using var recording = device.Record(gpu => gpu.MatMul(w, x, y, Tensor.None, Tensor.None));
-        double seconds = Seconds(device, recording);
-        buffers.Dispose();
-        return 2.0 * Outer * Inner * Tokens / seconds;
+        return 2.0 * Outer * Inner * Tokens / Seconds(device, [gpu => gpu.MatMul(w, x, y, Tensor.None, Tensor.None)]);
     }
 }

@@ -23,15 +23,13 @@ static class OpsReport
         foreach (var one in Cases(buffers, Synthetic.Shapes["qwen3-0.6b"], numerics))
         {
             if (only is not null && one.Op != only) continue;
-            Recording recording;
-            try { recording = device.Record(one.Launch); }
+            double seconds;
+            try { seconds = OpTimer.Seconds(device, [one.Launch], Math.Max(3, runs)); }
             catch (TesseraException e)
             {
                 Console.Error.WriteLine($"{one.Op}: passed over: {e.Message}");
                 continue;
             }
-            double seconds = OpTimer.Seconds(device, recording, Math.Max(3, runs));
-            recording.Dispose();
             if (asJson) Console.WriteLine(Json(one, device, numerics, seconds, bandwidth));
             else Console.WriteLine($"{one.Op,-11} {one.Shape,-34} {seconds * 1e6,10:F2} {one.Bytes / seconds / 1e9,8:F1} {100 * one.Bytes / seconds / bandwidth,7:F0} {one.Flops / seconds / 1e9,9:F1}");
         }

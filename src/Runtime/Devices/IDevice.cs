@@ -37,6 +37,9 @@ public interface IDevice : IDisposable
     /// <summary>Runs a recording once and returns the seconds that each of its calls took.</summary>
     double[] Profile(Recording recording);
 
+    /// <summary>Replays a recording once and returns the seconds it took by the device's own clock where it has one: without its submission, with the barriers between its calls.</summary>
+    double Time(Recording recording);
+
     /// <summary>Bytes per second that kernels can read at most, measured here and now; the roofline of decoding.</summary>
     double MeasureBandwidth();
 }

@@ -166,4 +166,24 @@ public class VulkanTests(TrainedModel model) : IClassFixture<TrainedModel>
         });
         Assert.Equal(3, segment.Commands.Length); // 34 GFLOP each, two to a tenth of a second
     }
+
+    [Fact]
+    public void Timed_work_is_cut_into_submissions_too()
+    {
+        using var device = Open();
+        using Shaders.DeviceMemory memory = device.Allocate(Rows.Bytes(DType.F32, 2, 64)), rows = device.Allocate(64);
+        var x = Tensor.OfRows(memory, 0, DType.F32, 2, 64);
+        var large = x with { Bytes = 4L << 30 }; // estimated as if all of it were read: 43 ms
+        using var recording = device.Record(gpu =>
+        {
+            for (int i = 0; i < 5; i++) gpu.Gather(large, Tensor.Packed(rows, 0, DType.I32, 1, 2), x, Tensor.None);
+        });
+        long before = device.Submissions;
+        Assert.InRange(device.Time(recording), 1e-9, 1);
+        Assert.Equal(3, device.Submissions - before);
+        double[] seconds = device.Profile(recording);
+        Assert.Equal(5, seconds.Length);
+        Assert.All(seconds, s => Assert.InRange(s, 1e-9, 1));
+        Assert.Equal(6, device.Submissions - before);
+    }
 }

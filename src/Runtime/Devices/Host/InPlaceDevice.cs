@@ -44,6 +44,13 @@ public abstract unsafe class InPlaceDevice : IDevice
         return seconds;
     }
 
+    public double Time(Recording recording)
+    {
+        long start = Stopwatch.GetTimestamp();
+        Submit(recording);
+        return Stopwatch.GetElapsedTime(start).TotalSeconds;
+    }
+
     public abstract double MeasureBandwidth();
 
     public abstract void Dispose();

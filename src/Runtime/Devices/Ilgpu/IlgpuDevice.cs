@@ -152,6 +152,15 @@ public sealed unsafe class IlgpuDevice : IDevice
         return System.Diagnostics.Stopwatch.GetElapsedTime(start).TotalSeconds;
     })];
 
+    public double Time(Recording recording)
+    {
+        Wait();
+        long start = Stopwatch.GetTimestamp();
+        Submit(recording);
+        Wait();
+        return Stopwatch.GetElapsedTime(start).TotalSeconds;
+    }
+
     public double MeasureBandwidth()
     {
         if (bandwidth > 0) return bandwidth;

@@ -157,14 +157,10 @@ public sealed unsafe partial class VulkanDevice : IDevice
 
     public double[] Profile(Recording recording) => ((VulkanRecording)recording).Profile();
 
-    internal void Submit(CommandBuffer commands)
-    {
-        Wait();
-        Submit(new ReadOnlySpan<CommandBuffer>(in commands));
-    }
+    public double Time(Recording recording) => ((VulkanRecording)recording).Time();
 
     /// <summary>In order, the fence behind the last.</summary>
-    void Submit(ReadOnlySpan<CommandBuffer> commands)
+    internal void Submit(ReadOnlySpan<CommandBuffer> commands)
     {
         Wait();
         for (int i = 0; i < commands.Length; i++)

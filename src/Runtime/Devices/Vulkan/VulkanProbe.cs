@@ -22,6 +22,9 @@ sealed unsafe class VulkanProbe
     /// <summary>What a tick of a timestamp is.</summary>
     public double TimestampSeconds { get; }
 
+    /// <summary>Bits of a timestamp that count; 0: the queue has none.</summary>
+    public int TimestampBits { get; }
+
     /// <summary>Null where the device can be used.</summary>
     public string? UnavailableReason { get; }
 
@@ -66,7 +69,7 @@ sealed unsafe class VulkanProbe
         if (hasDot && integerDot.ShaderIntegerDotProduct) Extensions.Add("VK_KHR_shader_integer_dot_product");
         if (names.Contains("VK_EXT_memory_budget")) Extensions.Add("VK_EXT_memory_budget");
         Features = new Features((int)subgroup.SubgroupSize, hasDot && integerDot.ShaderIntegerDotProduct);
-        ComputeFamily = Family(api, handle);
+        (ComputeFamily, TimestampBits) = Family(api, handle);
         bool broadcasts = subgroup.SubgroupSize >= 4 && subgroup.SupportedStages.HasFlag(ShaderStageFlags.ComputeBit) && subgroup.SupportedOperations.HasFlag(SubgroupFeatureFlags.BallotBit);
         UnavailableReason = GetUnavailableReason(half.BufferDeviceAddress, features.Features.ShaderInt64, broadcasts, ComputeFamily != uint.MaxValue, Kind);
     }
@@ -88,13 +91,13 @@ sealed unsafe class VulkanProbe
     }
 
     /// <summary>The first family of queues that computes; one that does graphics too is as good.</summary>
-    static uint Family(Vk api, PhysicalDevice handle)
+    static (uint Index, int TimestampBits) Family(Vk api, PhysicalDevice handle)
     {
         uint count = 0;
         api.GetPhysicalDeviceQueueFamilyProperties(handle, ref count, null);
         var families = new QueueFamilyProperties[count];
         fixed (QueueFamilyProperties* to = families) api.GetPhysicalDeviceQueueFamilyProperties(handle, ref count, to);
         int found = Array.FindIndex(families, f => f.QueueFlags.HasFlag(QueueFlags.ComputeBit));
-        return found < 0 ? uint.MaxValue : (uint)found;
+        return found < 0 ? (uint.MaxValue, 0) : ((uint)found, (int)families[found].TimestampValidBits);
     }
 }

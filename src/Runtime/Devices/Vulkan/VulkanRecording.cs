@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Silk.NET.Vulkan;
 using Tessera.Shaders;
 
@@ -10,13 +11,13 @@ sealed unsafe class VulkanRecording : Recording
 
     readonly VulkanDevice device;
     readonly Variant[] variants;
+    readonly List<Range> cuts = [];      // calls of each submission
 
     public VulkanRecording(VulkanDevice device, Call[] calls) : base(calls)
     {
         this.device = device;
         variants = [.. calls.Select(Choose)];
         device.Pipelines.Prepare(variants.Select(v => v.Shader));
-        var cuts = new List<Range>();
         int first = 0;
         double seconds = 0;
         for (int i = 0; i < calls.Length; i++)
@@ -33,7 +34,7 @@ sealed unsafe class VulkanRecording : Recording
         Commands = [.. cuts.Select(cut =>
         {
             var commands = device.Commands();
-            Fill(commands, cut, default);
+            Fill(commands, cut, null, 0, false);
             return commands;
         })];
     }
@@ -47,41 +48,61 @@ sealed unsafe class VulkanRecording : Recording
     /// <summary>Seconds of each call, by timestamps between them.</summary>
     public double[] Profile()
     {
-        var info = new QueryPoolCreateInfo { SType = StructureType.QueryPoolCreateInfo, QueryType = QueryType.Timestamp, QueryCount = (uint)Calls.Length + 1 };
-        device.Api.CreateQueryPool(device.Handle, in info, null, out var stamps).Check();
-        var timed = device.Commands();
+        if (device.Probe.TimestampBits > 0) return Stamped(everyCall: true);
+        return [.. Calls.Select(call =>
+        {
+            using var one = new VulkanRecording(device, [call]);
+            return one.Time();
+        })];
+    }
+
+    /// <summary>Seconds of one replay, by timestamps at the ends of each submission; by the host's clock where the queue has none.</summary>
+    public double Time()
+    {
+        if (device.Probe.TimestampBits > 0) return Stamped(everyCall: false).Sum();
+        device.Wait();
+        long start = Stopwatch.GetTimestamp();
+        device.Submit(this);
+        device.Wait();
+        return Stopwatch.GetElapsedTime(start).TotalSeconds;
+    }
+
+    /// <summary>Replays once with timestamps: the seconds of each call, or of each submission.</summary>
+    double[] Stamped(bool everyCall)
+    {
+        int[] counts = [.. cuts.Select(cut => everyCall ? cut.GetOffsetAndLength(Calls.Length).Length : 1)];
+        using var stamps = new VulkanStamps(device, counts.Sum() + counts.Length);
+        CommandBuffer[] commands = [.. cuts.Select(_ => device.Commands())];
         try
         {
-            Fill(timed, .., stamps);
-            device.Submit(timed);
+            for (int i = 0, at = 0; i < commands.Length; at += counts[i++] + 1) Fill(commands[i], cuts[i], stamps, at, everyCall);
+            device.Submit(commands);
             device.Wait();
-            var ticks = new ulong[Calls.Length + 1];
-            fixed (ulong* to = ticks)
-                device.Api.GetQueryPoolResults(device.Handle, stamps, 0, (uint)ticks.Length, (nuint)ticks.Length * 8, to, 8, QueryResultFlags.Result64Bit | QueryResultFlags.ResultWaitBit).Check();
-            return [.. Enumerable.Range(0, Calls.Length).Select(i => (ticks[i + 1] - ticks[i]) * device.Probe.TimestampSeconds)];
+            var seconds = new List<double>();
+            for (int i = 0, at = 0; i < commands.Length; at += counts[i++] + 1) seconds.AddRange(stamps.Between(at, counts[i] + 1));
+            return [.. seconds];
         }
         finally
         {
-            device.Free(timed);
-            device.Api.DestroyQueryPool(device.Handle, stamps, null);
+            foreach (var one in commands) device.Free(one);
         }
     }
 
-    void Fill(CommandBuffer to, Range cut, QueryPool stamps)
+    /// <summary>Records the calls of a cut; <paramref name="stamps"/>: with timestamps from <paramref name="at"/> on, at both ends and, with <paramref name="everyCall"/>, between the calls.</summary>
+    void Fill(CommandBuffer to, Range cut, VulkanStamps? stamps, int at, bool everyCall)
     {
         var begin = new CommandBufferBeginInfo { SType = StructureType.CommandBufferBeginInfo, Flags = CommandBufferUsageFlags.SimultaneousUseBit };
         device.Api.BeginCommandBuffer(to, in begin).Check();
-        bool timed = stamps.Handle != 0;
-        if (timed) device.Api.CmdResetQueryPool(to, stamps, 0, (uint)Calls.Length + 1);
+        if (at == 0) stamps?.Reset(to);
         var (offset, length) = cut.GetOffsetAndLength(Calls.Length);
         for (int i = offset; i < offset + length; i++)
         {
             device.Barrier(to); // also against what was submitted before
-            if (timed) device.Api.CmdWriteTimestamp(to, PipelineStageFlags.BottomOfPipeBit, stamps, (uint)i);
+            if (everyCall || i == offset) stamps?.Write(to, at++);
             Dispatch(to, Calls[i], variants[i]);
         }
         device.Barrier(to);
-        if (timed) device.Api.CmdWriteTimestamp(to, PipelineStageFlags.BottomOfPipeBit, stamps, (uint)Calls.Length);
+        stamps?.Write(to, at);
         device.Api.EndCommandBuffer(to).Check();
     }
 
