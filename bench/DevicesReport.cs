@@ -1,5 +1,3 @@
-using Tessera.Runtime.Devices;
-using Tessera.Shaders;
 using Tessera.Tools;
 
 namespace Tessera.Bench;

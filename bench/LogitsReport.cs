@@ -1,7 +1,6 @@
 using System.IO.Hashing;
 using System.Runtime.InteropServices;
 using System.Text.Json;
-using Tessera.Runtime.Devices;
 using Tessera.Runtime.Files;
 using Tessera.Runtime.Models;
 using Tessera.Shaders;

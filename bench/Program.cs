@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Tessera;
 using Tessera.Bench;
 using Tessera.Runtime.Models;
 using Tessera.Tools;

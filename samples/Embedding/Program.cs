@@ -1,7 +1,6 @@
 // Tessera inside a .NET program: load a model, ask, print the answer as it comes.
 using System.Globalization;
-using Tessera.Runtime;
-using Tessera.Shaders;
+using Tessera;
 
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 string model = args.Length > 0 ? args[0] : "models/numbers-dense.tessera", question = args.Length > 1 ? args[1] : "Write 4217 in French.";

@@ -2,11 +2,10 @@ using System.Runtime.CompilerServices;
 using Tessera.Runtime.Devices;
 using Tessera.Runtime.Files;
 using Tessera.Runtime.Models;
-using Tessera.Runtime.Sampling;
 using Tessera.Runtime.Tokens;
 using Tessera.Shaders;
 
-namespace Tessera.Runtime;
+namespace Tessera;
 
 /// <summary>How a model is loaded.</summary>
 public sealed record EngineOptions
@@ -16,8 +15,8 @@ public sealed record EngineOptions
 
     public Numerics Numerics { get; init; } = Numerics.Fast;
 
-    /// <summary>Type of keys and values in the cache: F32, F16 or Q8, which takes a little over half of F16; null: F32 in exact, else F16.</summary>
-    public DType? Cache { get; init; }
+    /// <summary>Type of keys and values in the cache; null: F32 in exact, else F16.</summary>
+    public CacheType? Cache { get; init; }
 
     /// <summary>Tokens of prompt and answer together; 0: what the model was made for, up to 8192 and to what fits.</summary>
     public int Context { get; init; }
@@ -78,7 +77,7 @@ public sealed class Engine : IDisposable
         Model = LoadedModel.From(file, device);
         Tokenizer = file.Has("tokenizer") ? Tokenizer.Unpack(file.Span(file.Find("tokenizer"))) : null;
         Template = file.Has("chat_template") ? new ChatTemplate(System.Text.Encoding.UTF8.GetString(file.Span(file.Find("chat_template")))) : null;
-        Runner = new Runner(device, file.Index.Config, Model.Weights, options.Numerics, RealIds, Limits, options.Cache);
+        Runner = new Runner(device, file.Index.Config, Model.Weights, options.Numerics, RealIds, Limits, options.Cache?.Cache());
     }
 
     /// <summary>Maps a tiled file and puts its model on a device.</summary>

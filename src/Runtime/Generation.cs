@@ -3,9 +3,8 @@ using System.IO.Hashing;
 using System.Runtime.InteropServices;
 using Tessera.Runtime.Models;
 using Tessera.Runtime.Sampling;
-using Tessera.Shaders;
 
-namespace Tessera.Runtime;
+namespace Tessera;
 
 /// <summary>Why a generation ended.</summary>
 public enum EndReason { Stopped, EndOfAnswer, MaxTokens, ContextFull }

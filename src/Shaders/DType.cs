@@ -1,4 +1,4 @@
-namespace Tessera.Shaders;
+namespace Tessera;
 
 /// <summary>How the elements of a tensor are stored.</summary>
 public enum DType : byte
@@ -8,7 +8,7 @@ public enum DType : byte
     F16,
     /// <summary>Weights: s8 in [-127, 127] with one half scale per 32 along K.</summary>
     Q8,
-    /// <summary>Activations: per 32 values s8 with an F32 scale and the sum of the s8; see <see cref="Rows"/>.</summary>
+    /// <summary>Activations: per 32 values s8 with an F32 scale and the sum of the s8; see <see cref="Shaders.Rows"/>.</summary>
     A8,
     I32,
 }

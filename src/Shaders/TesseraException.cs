@@ -1,4 +1,4 @@
-namespace Tessera.Shaders;
+namespace Tessera;
 
 /// <summary>A mistake in what came from outside (file, argument, device, request), told in one line: what, expected, found, what to do.</summary>
 public class TesseraException(string message, Exception? inner = null) : Exception(Line(message), inner)

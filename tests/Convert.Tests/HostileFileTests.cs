@@ -112,8 +112,8 @@ public sealed class HostileFileTests : IDisposable
             File.WriteAllBytes(maker.Out, WithIndex(index.Remove(lie.Item1.At, lie.Item1.Length).Insert(lie.Item1.At, lie.Item2)));
             try
             {
-                using var engine = Runtime.Engine.Load(maker.Out, new Runtime.EngineOptions { Device = "host", Context = 16 });
-                engine.Start([1, 2], Runtime.Sampling.SamplingOptions.Greedy, 2).Next();
+                using var engine = Engine.Load(maker.Out, new EngineOptions { Device = "host", Context = 16 });
+                engine.Start([1, 2], SamplingOptions.Greedy, 2).Next();
             }
             catch (TesseraException) { }
         }, iter: 300, threads: 1);
@@ -138,7 +138,7 @@ public sealed class HostileFileTests : IDisposable
     {
         File.WriteAllBytes(maker.Out, WithIndex(Index().Replace("\"ffn\":37", "\"ffn\":53")));
         using var file = TiledFile.Open(maker.Out);
-        using var device = Runtime.Devices.DeviceCatalog.Open("host");
+        using var device = DeviceCatalog.Open("host");
         Assert.Contains("'layers.0.gate_up': expected a matrix", Assert.Throws<TesseraException>(() => LoadedModel.From(file, device)).Message);
     }
 }

@@ -108,8 +108,8 @@ public unsafe class RoundTripTests
         upcycled.Save().Convert();
         float[] Logits(string file)
         {
-            using var engine = Runtime.Engine.Load(file, new Runtime.EngineOptions { Device = TestDevices.Named(device), Numerics = Runtime.Models.Numerics.Exact });
-            engine.Start([5, 17, 300, 2, 44, 44, 9], Runtime.Sampling.SamplingOptions.Greedy, 1).Next();
+            using var engine = Engine.Load(file, new EngineOptions { Device = TestDevices.Named(device), Numerics = Numerics.Exact });
+            engine.Start([5, 17, 300, 2, 44, 44, 9], SamplingOptions.Greedy, 1).Next();
             return engine.LastLogits();
         }
         float[] expected = Logits(dense.Out), actual = Logits(upcycled.Out);

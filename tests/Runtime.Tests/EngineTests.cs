@@ -79,7 +79,7 @@ public class EngineTests(TrainedModel model) : IClassFixture<TrainedModel>
     [Theory, MemberData(nameof(Devices))]
     public void A_cache_in_Q8_gives_the_same_answers(string device)
     {
-        using var engine = Engine.Load(model.Q8Path, new EngineOptions { Device = TestDevices.Named(device), Cache = DType.Q8 });
+        using var engine = Engine.Load(model.Q8Path, new EngineOptions { Device = TestDevices.Named(device), Cache = CacheType.Q8 });
         int same = 0;
         foreach (var one in TrainedModel.Conversations)
             if (TrainedModel.Greedy(engine, TrainedModel.Ids(one.GetProperty("prompt_ids"))).AsSpan().SequenceEqual(TrainedModel.Ids(one.GetProperty("ids")).AsSpan()[..^1])) same++;
@@ -153,6 +153,27 @@ public class EngineTests(TrainedModel model) : IClassFixture<TrainedModel>
         await TrainedModel.Collect(small.Generate("Write 4217 in French.", greedy));
         Assert.Equal(EndReason.ContextFull, small.LastReport!.End);
         Assert.Equal(32, small.LastReport.PromptTokens + small.LastReport.Tokens - 1); // the last token needs no place
+    }
+
+    [Fact]
+    public void A_caller_needs_one_namespace()
+    {
+        // What a caller writes down: options and what is inside them, arguments, results.
+        var written = new HashSet<Type>();
+        void Visit(Type type)
+        {
+            foreach (var part in type.IsGenericType ? type.GetGenericArguments() : [type])
+                if (part.Assembly.GetName().Name!.StartsWith("Tessera", StringComparison.Ordinal) && written.Add(part) && !part.IsEnum)
+                    foreach (var property in part.GetProperties()) if (property.SetMethod is not null) Visit(property.PropertyType);
+        }
+        foreach (var method in typeof(Engine).GetMethods().Where(m => m.DeclaringType == typeof(Engine) && !m.IsSpecialName))
+        {
+            Visit(method.ReturnType);
+            foreach (var parameter in method.GetParameters()) Visit(parameter.ParameterType);
+        }
+        foreach (var type in new[] { typeof(Engine), typeof(DeviceCatalog), typeof(DeviceEntry), typeof(GenerationReport), typeof(TesseraException), typeof(ToolCalls), typeof(ChatMessages) }) Visit(type);
+        Assert.Superset(new HashSet<Type> { typeof(EngineOptions), typeof(GenerationOptions), typeof(SamplingOptions), typeof(ChatMessage), typeof(GenerationUpdate), typeof(CacheType) }, written);
+        Assert.All(written, type => Assert.Equal("Tessera", type.Namespace));
     }
 
     [Fact]

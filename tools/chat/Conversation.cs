@@ -1,6 +1,4 @@
 using System.Text;
-using Tessera.Runtime;
-using Tessera.Runtime.Tokens;
 
 namespace Tessera.Chat;
 

@@ -1,5 +1,3 @@
-using Tessera.Shaders;
-
 namespace Tessera.Chat;
 
 /// <summary>A chat in the terminal. Ctrl-C stops the answer; at the prompt it ends the program.</summary>

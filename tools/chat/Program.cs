@@ -1,9 +1,6 @@
 using System.CommandLine;
+using Tessera;
 using Tessera.Chat;
-using Tessera.Runtime;
-using Tessera.Runtime.Files;
-using Tessera.Runtime.Models;
-using Tessera.Runtime.Sampling;
 using Tessera.Tools;
 
 var prompt = new Argument<string?>("prompt") { Description = "what to answer; without it a chat begins", Arity = ArgumentArity.ZeroOrOne };
@@ -29,7 +26,7 @@ root.SetAction(parsed => Cli.Guard(stop =>
     {
         Device = parsed.GetValue(device),
         Numerics = parsed.GetValue(numerics) == "exact" ? Numerics.Exact : Numerics.Fast,
-        Cache = parsed.GetValue(kv) is { } cache ? SegmentTypes.Panels(cache) : null,
+        Cache = parsed.GetValue(kv) is { } cache ? Enum.Parse<CacheType>(cache, ignoreCase: true) : null,
         Context = parsed.GetValue(context),
         OnStatus = line => Console.Error.WriteLine(line),
     });

@@ -1,6 +1,3 @@
-using Tessera.Runtime;
-using Tessera.Shaders;
-
 namespace Tessera.Chat;
 
 /// <summary>The line that every run ends with.</summary>

@@ -1,7 +1,6 @@
 using System.Text.Json;
 using Tessera.Runtime.Models;
 using Tessera.Runtime.Sampling;
-using Tessera.Shaders;
 
 namespace Tessera.Convert;
 

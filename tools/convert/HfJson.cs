@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Tessera.Shaders;
 
 namespace Tessera.Convert;
 

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using Tessera.Runtime.Tokens;
-using Tessera.Shaders;
 
 namespace Tessera.Convert;
 

@@ -2,7 +2,6 @@ using System.Text;
 using System.Text.Json;
 using Tessera.Runtime.Models;
 using Tessera.Runtime.Tokens;
-using Tessera.Shaders;
 
 namespace Tessera.Convert;
 

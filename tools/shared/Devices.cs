@@ -1,4 +1,3 @@
-using Tessera.Runtime.Devices;
 using Tessera.Runtime.Devices.Ilgpu;
 using Tessera.Runtime.Devices.Vulkan;
 

@@ -1,8 +1,8 @@
+using Tessera.Runtime.Devices;
 using Tessera.Runtime.Devices.Host;
 using Tessera.Runtime.Devices.Reference;
-using Tessera.Shaders;
 
-namespace Tessera.Runtime.Devices;
+namespace Tessera;
 
 /// <summary>What kind of hardware a device is; the default prefers them in this order, and takes nothing from <see cref="Software"/> on.</summary>
 public enum DeviceKind { Discrete, Integrated, Host, Software, Null }

@@ -1,6 +1,5 @@
 using System.IO.Hashing;
 using Microsoft.Win32.SafeHandles;
-using Tessera.Shaders;
 
 namespace Tessera.Runtime.Files;
 

@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.IO.Hashing;
-using Tessera.Shaders;
 
 namespace Tessera.Runtime.Files;
 

@@ -49,7 +49,7 @@ public static class Fit
     static string Mega(long bytes) => $"{(bytes + (1 << 20) - 1) >> 20} MiB";
 
     static long Need(TiledFile file, EngineOptions options, int context, int edits) =>
-        Runner.Bytes(file.Index.Config, SegmentTypes.Panels(file.Find(file.Index.Config.Tied ? "embedding" : "head").Type) ?? DType.F32, options.Numerics, Limits(context, Engine.PrefillTokens, edits), options.Cache);
+        Runner.Bytes(file.Index.Config, SegmentTypes.Panels(file.Find(file.Index.Config.Tied ? "embedding" : "head").Type) ?? DType.F32, options.Numerics, Limits(context, Engine.PrefillTokens, edits), options.Cache?.Cache());
 
     static int Blocks(int context) => (context + KvBlock.Tokens - 1) / KvBlock.Tokens;
 }

@@ -12,11 +12,11 @@ public sealed record GenerationDefaults
     public float RepetitionPenalty { get; init; } = 1;
     public int[] EndIds { get; init; } = [];
 
-    /// <exception cref="Shaders.TesseraException">A value is out of its range: says which, and names the file.</exception>
+    /// <exception cref="TesseraException">A value is out of its range: says which, and names the file.</exception>
     public void Check(string file)
     {
-        if (EndIds is null || EndIds.Any(id => id < 0)) throw new Shaders.TesseraException($"{file}: expected the ids that end an answer to be 0 or more");
+        if (EndIds is null || EndIds.Any(id => id < 0)) throw new TesseraException($"{file}: expected the ids that end an answer to be 0 or more");
         try { new SamplingOptions().Over(this with { DoSample = true }, thinking: true).Check(); }
-        catch (Shaders.TesseraException e) { throw new Shaders.TesseraException($"{file}: {e.Message}", e); }
+        catch (TesseraException e) { throw new TesseraException($"{file}: {e.Message}", e); }
     }
 }

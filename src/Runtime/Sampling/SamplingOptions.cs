@@ -1,4 +1,6 @@
-namespace Tessera.Runtime.Sampling;
+using Tessera.Runtime.Sampling;
+
+namespace Tessera;
 
 /// <summary>How the next token is drawn. What is left null comes from the model's own defaults for the thinking mode.</summary>
 public sealed record SamplingOptions
@@ -44,7 +46,7 @@ public sealed record SamplingOptions
     {
         void Require(bool met, string what, object? found)
         {
-            if (!met) throw new Shaders.TesseraException($"{what}, found {found}");
+            if (!met) throw new TesseraException($"{what}, found {found}");
         }
         Require(Temperature is >= 0 and <= 100, "temperature must be 0 to 100", Temperature);
         Require(TopK is >= 0, "top-k must be 0 or more", TopK);

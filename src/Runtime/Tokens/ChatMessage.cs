@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace Tessera.Runtime.Tokens;
+namespace Tessera;
 
 /// <summary>One turn of a conversation.</summary>
 /// <param name="Role">system, user, assistant or tool.</param>

@@ -1,7 +1,6 @@
 using System.Text.Json;
-using Tessera.Shaders;
 
-namespace Tessera.Runtime.Tokens;
+namespace Tessera;
 
 /// <summary>Reads conversations from JSON in the shape that everybody uses: role, content, reasoning_content, tool_calls.</summary>
 public static class ChatMessages

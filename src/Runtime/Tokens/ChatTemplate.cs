@@ -1,5 +1,4 @@
 using Tessera.Runtime.Tokens.Jinja;
-using Tessera.Shaders;
 
 namespace Tessera.Runtime.Tokens;
 

@@ -1,5 +1,4 @@
 using System.Text;
-using Tessera.Shaders;
 
 namespace Tessera.Runtime.Tokens;
 

@@ -1,5 +1,3 @@
-using Tessera.Shaders;
-
 namespace Tessera.Runtime.Tokens;
 
 /// <summary>A string that knows of each character whether the template wrote it or a message: only the template's special tokens are recognised.</summary>

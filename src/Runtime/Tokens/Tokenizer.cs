@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Text;
-using Tessera.Shaders;
 
 namespace Tessera.Runtime.Tokens;
 

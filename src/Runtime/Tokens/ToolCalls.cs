@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace Tessera.Runtime.Tokens;
+namespace Tessera;
 
 /// <summary>A call that an answer makes.</summary>
 /// <param name="Name">The function.</param>

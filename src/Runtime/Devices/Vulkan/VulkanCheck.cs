@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using Silk.NET.Vulkan;
-using Tessera.Shaders;
 
 namespace Tessera.Runtime.Devices.Vulkan;
 

@@ -1,5 +1,4 @@
 using Silk.NET.Vulkan;
-using Tessera.Shaders;
 using DeviceMemory = Tessera.Shaders.DeviceMemory;
 
 namespace Tessera.Runtime.Devices.Vulkan;

@@ -1,6 +1,5 @@
 using Silk.NET.Core.Native;
 using Silk.NET.Vulkan;
-using Tessera.Shaders;
 
 namespace Tessera.Runtime.Devices.Vulkan;
 

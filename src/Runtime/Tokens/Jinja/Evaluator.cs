@@ -1,5 +1,3 @@
-using Tessera.Shaders;
-
 namespace Tessera.Runtime.Tokens.Jinja;
 
 /// <summary>A callable: positional and named arguments to a value.</summary>

@@ -1,5 +1,4 @@
 using System.Globalization;
-using Tessera.Shaders;
 
 namespace Tessera.Runtime.Tokens.Jinja;
 

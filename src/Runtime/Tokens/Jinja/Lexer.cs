@@ -1,5 +1,3 @@
-using Tessera.Shaders;
-
 namespace Tessera.Runtime.Tokens.Jinja;
 
 enum TokenKind { Text, BlockBegin, BlockEnd, PrintBegin, PrintEnd, Name, Number, String, Operator, End }

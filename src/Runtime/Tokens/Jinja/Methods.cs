@@ -1,5 +1,3 @@
-using Tessera.Shaders;
-
 namespace Tessera.Runtime.Tokens.Jinja;
 
 /// <summary>The methods of Python's strings and dictionaries that templates call.</summary>

@@ -1,5 +1,3 @@
-using Tessera.Shaders;
-
 namespace Tessera.Runtime.Tokens.Jinja;
 
 /// <summary>Operators, subscripts and slices.</summary>
