@@ -48,7 +48,8 @@ public sealed class Call
     public Call(Kernel kernel, ReadOnlySpan<byte> args, ReadOnlySpan<Tensor> tensors)
     {
         if (args.Length != kernel.ArgBytes || tensors.Length != kernel.Bindings.Length)
-            throw new TesseraException($"[{kernel.Name}] takes {kernel.ArgBytes} bytes of arguments and {kernel.Bindings.Length} tensors, was given {args.Length} and {tensors.Length}");
+            throw new TesseraException($"[{kernel.Name}] takes {kernel.ArgBytes} bytes of arguments and {kernel.Bindings.Length} tensors, "
+                + $"was given {args.Length} and {tensors.Length}");
         Kernel = kernel;
         this.args = args.ToArray();
         Tensors = tensors.ToArray();

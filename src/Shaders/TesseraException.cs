@@ -9,7 +9,8 @@ public class TesseraException(string message, Exception? inner = null) : Excepti
     static string Line(string message)
     {
         if (message.Length > Begins + Ends) message = $"{message[..Begins]}…{message[^Ends..]}";
-        return message.AsSpan().IndexOfAnyInRange('\0', '\x1f') < 0 && message.AsSpan().IndexOfAnyInRange('\x7f', '\x9f') < 0 ? message : string.Concat(message.ReplaceLineEndings(" ").Select(c => char.IsControl(c) ? '\ufffd' : c));
+        bool plain = message.AsSpan().IndexOfAnyInRange('\0', '\x1f') < 0 && message.AsSpan().IndexOfAnyInRange('\x7f', '\x9f') < 0;
+        return plain ? message : string.Concat(message.ReplaceLineEndings(" ").Select(c => char.IsControl(c) ? '\ufffd' : c));
     }
 }
 

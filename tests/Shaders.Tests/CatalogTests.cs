@@ -22,7 +22,7 @@ public class CatalogTests
     [Fact]
     public void Every_op_folder_is_in_the_catalogue()
     {
-        var folders = Directory.EnumerateDirectories(shaders).Select(Path.GetFileName).Except(["Layout", "spv", "bin", "obj"]);
+        var folders = Directory.EnumerateDirectories(shaders).Select(Path.GetFileName).Except(["Layout", "Panel", "spv", "bin", "obj"]);
         Assert.Equal(OpCatalog.All.Select(k => k.Name).Order(), folders.Order());
     }
 
@@ -30,7 +30,8 @@ public class CatalogTests
     public void The_layout_says_the_same_in_GLSL()
     {
         string glsl = File.ReadAllText(Path.Combine(shaders, "Layout", "tile.glsl"));
-        foreach (var (name, value) in new[] { ("TILE_ROWS", Tile.Rows), ("TILE_K", Tile.K), ("WORD_BYTES", Tile.WordBytes), ("KV_TOKENS", KvBlock.Tokens) })
+        foreach (var (name, value) in new[] { ("TILE_ROWS", Tile.Rows), ("TILE_K", Tile.K), ("WORD_BYTES", Tile.WordBytes), ("KV_TOKENS", KvBlock.Tokens),
+            ("TILE_TOKENS", Tile.Tokens), ("MAX_EXPERTS", RouterOp.MaxExperts), ("KEPT", CandidatesOp.Kept), ("MAX_HEAD_DIM", AttentionOp.MaxHeadDim) })
             Assert.Contains($"const int {name} = {value};", glsl);
     }
 

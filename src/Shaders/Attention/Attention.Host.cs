@@ -6,9 +6,6 @@ namespace Tessera.Shaders;
 
 public static unsafe partial class AttentionOp
 {
-    /// <summary>Query tokens that share one reading of the cache; with all heads of a KV head they are the rows of a tile.</summary>
-    const int TileTokens = 4;
-
     /// <summary>Rows that are computed together.</summary>
     const int Quad = 4;
 
@@ -75,17 +72,17 @@ public static unsafe partial class AttentionOp
             long next = start + KvBlock.Tokens < longest ? KvBlock.Offset(type, a.KvHeads, dim, blocks[start / KvBlock.Tokens + 1], kvHead) - offset : 0;
             for (int quad = 0; quad < quads; quad++)
             {
-                int row = quad * Quad, here = 0;
-                for (int i = 0; i < Quad; i++) here = Math.Max(here, Math.Min(KvBlock.Tokens, length[row + i] - start));
-                if (here <= 0) continue;
+                int row = quad * Quad, visible = 0;
+                for (int i = 0; i < Quad; i++) visible = Math.Max(visible, Math.Min(KvBlock.Tokens, length[row + i] - start));
+                if (visible <= 0) continue;
                 if (halves) Scores<HalfKv>(keys, next, q + row * dim, dim, p + row * 16);
                 else if (type == DType.Q8) ScoresQ8(keys, next, q + row * dim, dim, p + row * 16);
                 else Scores<FloatKv>(keys, next, q + row * dim, dim, p + row * 16);
                 for (int i = row; i < row + Quad; i++)
                     Softmax(p + i * 16, length[i] - start, ref largest[i], ref total[i], sum + i * dim, dim, halves);
-                if (halves) Accumulate<HalfKv>(values, next, p + row * 16, sum + row * dim, dim, here);
-                else if (type == DType.Q8) AccumulateQ8(values, next, p + row * 16, sum + row * dim, dim, here);
-                else Accumulate<FloatKv>(values, next, p + row * 16, sum + row * dim, dim, here);
+                if (halves) Accumulate<HalfKv>(values, next, p + row * 16, sum + row * dim, dim, visible);
+                else if (type == DType.Q8) AccumulateQ8(values, next, p + row * 16, sum + row * dim, dim, visible);
+                else Accumulate<FloatKv>(values, next, p + row * 16, sum + row * dim, dim, visible);
                 next = 0; // once is enough
             }
         }
@@ -93,10 +90,10 @@ public static unsafe partial class AttentionOp
         Tensor y = call.Tensors[Y];
         for (int row = 0; row < rows; row++)
         {
-            byte* record = (byte*)y.Address + (long)(token + row / heads) * Shaders.Rows.Stride(y.Type, y.Cols);
+            byte* to = (byte*)y.Address + (long)(token + row / heads) * Shaders.Rows.Stride(y.Type, y.Cols);
             var inverse = Vector512.Create(1 / total[row]);
             for (int d = 0; d < dim; d += 32)
-                Lanes.StoreGroup(record, y.Type, y.Cols, ((head0 + row % heads) * dim + d) / 32,
+                Lanes.StoreBlock(to, y.Type, y.Cols, ((head0 + row % heads) * dim + d) / 32,
                     Vector512.Load(sum + row * dim + d) * inverse, Vector512.Load(sum + row * dim + d + 16) * inverse);
         }
     }
@@ -141,14 +138,14 @@ public static unsafe partial class AttentionOp
         }
         var within = Vector512.LessThan(Vector512<int>.Indices, Vector512.Create(tokens)).AsSingle();
         var scores = Vector512.ConditionalSelect(within, Vector512.Load(p), Vector512.Create(float.NegativeInfinity));
-        float most = Lanes.Max(scores);
-        if (!(most <= largest))
+        float blockMax = Lanes.Max(scores);
+        if (!(blockMax <= largest))
         {
-            float shrink = Lanes.Exp(Vector512.Create(largest - most))[0];
+            float shrink = Lanes.Exp(Vector512.Create(largest - blockMax))[0];
             if (float.IsNegativeInfinity(largest)) shrink = 0;
             total *= shrink;
             for (int d = 0; d < dim; d += 16) (Vector512.Load(sum + d) * Vector512.Create(shrink)).Store(sum + d);
-            largest = most;
+            largest = blockMax;
         }
         var weights = Vector512.ConditionalSelect(within, Lanes.Exp(scores - Vector512.Create(largest)), Vector512<float>.Zero);
         total += Vector512.Sum(weights);
@@ -221,14 +218,18 @@ public static unsafe partial class AttentionOp
         float* scales = (float*)(values + KvBlock.Tokens * dim);
         for (int d = 0; d < dim; d += 16)
         {
-            Vector512<float> a0 = Vector512.Load(sum + d), a1 = Vector512.Load(sum + dim + d), a2 = Vector512.Load(sum + 2 * dim + d), a3 = Vector512.Load(sum + 3 * dim + d);
+            var a0 = Vector512.Load(sum + d);
+            var a1 = Vector512.Load(sum + dim + d);
+            var a2 = Vector512.Load(sum + 2 * dim + d);
+            var a3 = Vector512.Load(sum + 3 * dim + d);
             for (int j = 0; j < tokens; j++)
             {
                 Prefetch(values + j * dim + d + next);
                 var (low, high) = Vector128.Widen(Vector128.Load((sbyte*)values + j * dim + d));
                 var (first, second) = Vector128.Widen(low);
                 var (third, fourth) = Vector128.Widen(high);
-                var v = Vector512.ConvertToSingle(Vector512.Create(Vector256.Create(first, second), Vector256.Create(third, fourth))) * Vector512.Create(scales[(j * dim + d) / Tile.K]);
+                var integers = Vector512.Create(Vector256.Create(first, second), Vector256.Create(third, fourth));
+                var v = Vector512.ConvertToSingle(integers) * Vector512.Create(scales[(j * dim + d) / Tile.K]);
                 a0 = Vector512.FusedMultiplyAdd(v, Vector512.Create(p[j]), a0);
                 a1 = Vector512.FusedMultiplyAdd(v, Vector512.Create(p[16 + j]), a1);
                 a2 = Vector512.FusedMultiplyAdd(v, Vector512.Create(p[32 + j]), a2);

@@ -5,27 +5,32 @@ using Tessera.Runtime.Devices.Ilgpu;
 
 namespace Tessera.Shaders;
 
-/// <summary>Attention for CUDA and OpenCL: a group takes one token and up to 8 heads of one KV head.</summary>
+/// <summary>Attention for CUDA and OpenCL: a thread group takes one token and up to 8 heads of one KV head.</summary>
 static class AttentionIlgpu
 {
     const int Threads = 64, MaxHeads = 8, MaxDim = AttentionOp.MaxHeadDim, Block = KvBlock.Tokens;
 
-    public readonly record struct Shape(int Tokens, int Heads, int KvHeads, int HeadDim, int QCols, int MaxBlocks, float Scale, int PerWord, int Reduced, int HasCount);
+    public readonly record struct Shape(int Tokens, int Heads, int KvHeads, int HeadDim, int QCols, int MaxBlocks, float Scale, int PerWord, int Reduced,
+        int HasCount);
 
     public static Action Bind(Accelerator on, Call call, Func<Tensor, ArrayView<byte>> view)
     {
         var a = call.Args<AttentionOp.Args>();
         var t = call.Tensors;
         if (t[AttentionOp.Keys].Type == DType.Q8) throw new TesseraException("[Attention] has no ILGPU body for a cache in q8 yet; use f16");
-        var shape = new Shape(a.Tokens, a.Heads, a.KvHeads, a.HeadDim, a.QCols, a.MaxBlocks, a.Scale, Tile.PerWord(t[AttentionOp.Keys].Type), t[AttentionOp.Y].Type == DType.A8 ? 1 : 0, t[AttentionOp.Count].IsNone ? 0 : 1);
-        var kernel = on.LoadStreamKernel<ArrayView<byte>, ArrayView<byte>, ArrayView<byte>, ArrayView<byte>, ArrayView<byte>, ArrayView<byte>, ArrayView<byte>, ArrayView<byte>, Shape>(Kernel);
-        ArrayView<byte> q = view(t[0]), keys = view(t[1]), values = view(t[2]), blocks = view(t[3]), sequences = view(t[4]), positions = view(t[5]), y = view(t[6]), count = view(t[7]);
+        var shape = new Shape(a.Tokens, a.Heads, a.KvHeads, a.HeadDim, a.QCols, a.MaxBlocks, a.Scale, Tile.PerWord(t[AttentionOp.Keys].Type),
+            t[AttentionOp.Y].Type == DType.A8 ? 1 : 0, t[AttentionOp.Count].IsNone ? 0 : 1);
+        var kernel = on.LoadStreamKernel<ArrayView<byte>, ArrayView<byte>, ArrayView<byte>, ArrayView<byte>, ArrayView<byte>, ArrayView<byte>, ArrayView<byte>,
+            ArrayView<byte>, Shape>(Kernel);
+        ArrayView<byte> q = view(t[0]), keys = view(t[1]), values = view(t[2]), blocks = view(t[3]), sequences = view(t[4]), positions = view(t[5]),
+            y = view(t[6]), count = view(t[7]);
         int group = a.Heads / a.KvHeads;
         var config = new KernelConfig(new Index3D(a.Tokens, a.KvHeads, (group + MaxHeads - 1) / MaxHeads), new Index3D(Threads, 1, 1));
         return () => kernel(config, q, keys, values, blocks, sequences, positions, y, count, shape);
     }
 
-    static void Kernel(ArrayView<byte> qs, ArrayView<byte> keys, ArrayView<byte> values, ArrayView<byte> blocks, ArrayView<byte> sequences, ArrayView<byte> positions, ArrayView<byte> y, ArrayView<byte> count, Shape a)
+    static void Kernel(ArrayView<byte> qs, ArrayView<byte> keys, ArrayView<byte> values, ArrayView<byte> blocks, ArrayView<byte> sequences,
+        ArrayView<byte> positions, ArrayView<byte> y, ArrayView<byte> count, Shape a)
     {
         var q = SharedMemory.Allocate<float>(MaxHeads * MaxDim);
         var sum = SharedMemory.Allocate<float>(MaxHeads * MaxDim);
@@ -69,16 +74,16 @@ static class AttentionIlgpu
             // weights relative to the running maximum
             if (thread < heads)
             {
-                float most = state[thread];
-                for (int j = 0; j < here; j++) most = XMath.Max(most, p[thread * Block + j]);
-                float shrink = start == 0 ? 0 : XMath.Exp(state[thread] - most), added = 0;
+                float largest = state[thread];
+                for (int j = 0; j < here; j++) largest = XMath.Max(largest, p[thread * Block + j]);
+                float shrink = start == 0 ? 0 : XMath.Exp(state[thread] - largest), added = 0;
                 for (int j = 0; j < here; j++)
                 {
-                    float weight = XMath.Exp(p[thread * Block + j] - most);
+                    float weight = XMath.Exp(p[thread * Block + j] - largest);
                     p[thread * Block + j] = weight;
                     added += weight;
                 }
-                state[thread] = most;
+                state[thread] = largest;
                 state[MaxHeads + thread] = state[MaxHeads + thread] * shrink + added;
                 state[2 * MaxHeads + thread] = shrink;
             }
@@ -105,7 +110,7 @@ static class AttentionIlgpu
             Group.Barrier();
         }
 
-        // the activations, in groups of 32
+        // the activations, in scale blocks
         int cols = a.Heads * dim, padded = cols;
         for (int i = thread; real && i < heads * dim / 32; i += Threads)
         {
@@ -116,19 +121,19 @@ static class AttentionIlgpu
                 for (int c = 0; c < 32; c++) y.Cast<float>()[(long)token * padded + col + c] = sum[at + c] * inverse;
                 continue;
             }
-            float most = 0;
-            for (int c = 0; c < 32; c++) most = XMath.Max(most, XMath.Abs(sum[at + c] * inverse));
-            float scale = most < 1e-30f ? 0 : most / 127;
-            long record = (long)token * ((padded + padded / 4 + 63) / 64 * 64);
+            float largest = 0;
+            for (int c = 0; c < 32; c++) largest = XMath.Max(largest, XMath.Abs(sum[at + c] * inverse));
+            float scale = largest < 1e-30f ? 0 : largest / 127;
+            long yRow = (long)token * ((padded + padded / 4 + 63) / 64 * 64);
             int all = 0;
             for (int c = 0; c < 32; c++)
             {
                 int v = scale == 0 ? 0 : (int)XMath.RoundToEven(sum[at + c] * inverse / scale);
                 all += v;
-                y[record + col + c] = (byte)v;
+                y[yRow + col + c] = (byte)v;
             }
-            y.Cast<float>()[(record + padded) / 4 + col / 32] = scale;
-            y.Cast<int>()[(record + padded + padded / 8) / 4 + col / 32] = all;
+            y.Cast<float>()[(yRow + padded) / 4 + col / 32] = scale;
+            y.Cast<int>()[(yRow + padded + padded / 8) / 4 + col / 32] = all;
         }
     }
 }

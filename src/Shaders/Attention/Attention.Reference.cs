@@ -7,7 +7,8 @@ public static unsafe partial class AttentionOp
         var a = call.Args<Args>();
         int tokens = call.Count(Count, a.Tokens);
         var sum = new double[a.HeadDim];
-        var group = new float[32];
+        var scaleBlock = new float[32];
+        DType type = call.Tensors[Keys].Type;
         for (int unit = begin; unit < end; unit++)
             for (int t = unit / a.KvHeads * TileTokens; t < Math.Min(tokens, unit / a.KvHeads * TileTokens + TileTokens); t++)
                 for (int head = unit % a.KvHeads * (a.Heads / a.KvHeads); head < (unit % a.KvHeads + 1) * (a.Heads / a.KvHeads); head++)
@@ -16,20 +17,23 @@ public static unsafe partial class AttentionOp
                     int length = call.At<int>(Positions)[t] + 1;
                     var scores = new double[length];
                     for (int j = 0; j < length; j++)
-                        for (int d = 0; d < a.HeadDim; d++)
-                            scores[j] += (double)q[d] * KvBlock.ReadKey(BlockOf(call, Keys, t, head, j), call.Tensors[Keys].Type, a.HeadDim, j % KvBlock.Tokens, d) * a.Scale;
+                    {
+                        byte* block = BlockOf(call, Keys, t, head, j);
+                        for (int d = 0; d < a.HeadDim; d++) scores[j] += (double)q[d] * KvBlock.ReadKey(block, type, a.HeadDim, j % KvBlock.Tokens, d) * a.Scale;
+                    }
                     double largest = scores.Max(), total = 0;
                     Array.Clear(sum);
                     for (int j = 0; j < length; j++)
                     {
                         double p = Math.Exp(scores[j] - largest);
                         total += p;
-                        for (int d = 0; d < a.HeadDim; d++) sum[d] += p * KvBlock.ReadValue(BlockOf(call, Values, t, head, j), call.Tensors[Values].Type, a.HeadDim, j % KvBlock.Tokens, d);
+                        byte* block = BlockOf(call, Values, t, head, j);
+                        for (int d = 0; d < a.HeadDim; d++) sum[d] += p * KvBlock.ReadValue(block, type, a.HeadDim, j % KvBlock.Tokens, d);
                     }
                     for (int d = 0; d < a.HeadDim; d++)
                     {
-                        group[d % 32] = (float)(sum[d] / total);
-                        if (d % 32 == 31) Elements.StoreGroup(call.Tensors[Y], t, (head * a.HeadDim + d) / 32, group);
+                        scaleBlock[d % 32] = (float)(sum[d] / total);
+                        if (d % 32 == 31) Elements.StoreBlock(call.Tensors[Y], t, (head * a.HeadDim + d) / 32, scaleBlock);
                     }
                 }
     }

@@ -11,7 +11,8 @@ public static unsafe partial class CandidatesOp
             float* logits = call.At<float>(Logits) + (long)row * Tile.Pad(a.Vocabulary);
             Edit(call, row, logits);
             var values = new ReadOnlySpan<float>(logits, a.Vocabulary).ToArray();
-            var order = Enumerable.Range(0, a.Vocabulary).Where(id => values[id] > float.NegativeInfinity).OrderByDescending(id => values[id]).ThenBy(id => id).Take(Kept).ToArray();
+            var order = Enumerable.Range(0, a.Vocabulary).Where(id => values[id] > float.NegativeInfinity).OrderByDescending(id => values[id]).ThenBy(id => id)
+                .Take(Kept).ToArray();
             int* best = call.At<int>(Best) + row * 2 * Kept;
             for (int i = 0; i < Kept; i++)
             {

@@ -1,12 +1,11 @@
 #version 460
-// Edits a row of logits and finds its 64 best, its maximum and its log-sum-exp. A group takes a row.
+// Edits a row of logits and finds its 64 best, its maximum and its log-sum-exp. A workgroup takes a row.
 // The 64th best is found by its bits, 8 at a time from the top; those above it and the first of its equals are collected and sorted.
 // variant: f32
 #extension GL_GOOGLE_include_directive : require
 #include "tile.glsl"
 
 const int THREADS = 256;
-const int KEPT = 64;
 const float NOTHING = -1.0 / 0.0;
 
 layout(buffer_reference, std430, buffer_reference_align = 4) coherent buffer Row { float at[]; };
@@ -45,8 +44,8 @@ void main() {
     barrier();
     if (a.editCounts != 0) {
         Ints edits = Ints(a.edits + uint64_t(row) * 3 * a.maxEdits * 4);
-        int some = min(Ints(a.editCounts).at[row], a.maxEdits);
-        for (int i = thread; i < some; i += THREADS) {
+        int edited = min(Ints(a.editCounts).at[row], a.maxEdits);
+        for (int i = thread; i < edited; i += THREADS) {
             int id = edits.at[3 * i];
             if (id < 0 || id >= a.real) continue;
             float subtract = intBitsToFloat(edits.at[3 * i + 1]), divide = intBitsToFloat(edits.at[3 * i + 2]), l = logits.at[id];
@@ -57,38 +56,38 @@ void main() {
     }
 
     // maximum and log-sum-exp
-    float most = NOTHING;
-    for (int id = thread; id < a.vocabulary; id += THREADS) most = max(most, logits.at[id]);
-    partial[thread] = most;
+    float largest = NOTHING;
+    for (int id = thread; id < a.vocabulary; id += THREADS) largest = max(largest, logits.at[id]);
+    partial[thread] = largest;
     barrier();
-    for (int some = THREADS / 2; some > 0; some /= 2) {
-        if (thread < some) partial[thread] = max(partial[thread], partial[thread + some]);
+    for (int width = THREADS / 2; width > 0; width /= 2) {
+        if (thread < width) partial[thread] = max(partial[thread], partial[thread + width]);
         barrier();
     }
-    most = partial[0];
+    largest = partial[0];
     barrier();
     float sum = 0;
     int finite = 0;
     for (int id = thread; id < a.vocabulary; id += THREADS) {
         float v = logits.at[id];
-        sum += exp(v - most);
+        sum += exp(v - largest);
         if (v > NOTHING) finite++;
     }
     partial[thread] = sum;
     equals[thread] = finite;
     barrier();
-    for (int some = THREADS / 2; some > 0; some /= 2) {
-        if (thread < some) {
-            partial[thread] += partial[thread + some];
-            equals[thread] += equals[thread + some];
+    for (int width = THREADS / 2; width > 0; width /= 2) {
+        if (thread < width) {
+            partial[thread] += partial[thread + width];
+            equals[thread] += equals[thread + width];
         }
         barrier();
     }
     finite = equals[0];
     if (thread == 0) {
         Floats stats = Floats(a.stats + row * 8);
-        stats.at[0] = most;
-        stats.at[1] = most + log(partial[0]);
+        stats.at[0] = largest;
+        stats.at[1] = largest + log(partial[0]);
         prefix = 0;
         wanted = min(KEPT, finite);
         found = 0;

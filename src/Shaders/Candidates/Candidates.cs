@@ -4,8 +4,10 @@ namespace Tessera.Shaders;
 /// <remarks>
 /// logits: F32 (rows, vocabulary) rows; edited in place. Ids from <c>Real</c> on are set to −∞, then those whose bit in mask is 0, then each edit:
 /// l = (l &gt; 0 ? l / Divide : l · Divide) − Subtract (repetition and presence penalty).
-/// mask: I32 (rows, ceil(vocabulary / 32)) packed, bit id % 32 of word id / 32, or none. edits: I32 (rows, 3 · most) packed, no id twice in a row: id, Subtract and Divide as F32 bits. editCounts: I32 (1, rows) packed, or none.
-/// best: I32 (rows, 128) packed: 64 pairs of id and logit (F32 bits), largest first, ties by lower id; id −1 where there are fewer. stats: F32 (rows, 2) packed: maximum and log-sum-exp.
+/// mask: I32 (rows, ceil(vocabulary / 32)) packed, bit id % 32 of word id / 32, or none. edits: I32 (rows, 3 · most) packed, no id twice in a row: id,
+/// Subtract and Divide as F32 bits. editCounts: I32 (1, rows) packed, or none.
+/// best: I32 (rows, 128) packed: 64 pairs of id and logit (F32 bits), largest first, ties by lower id; id −1 where there are fewer. stats: F32 (rows, 2)
+/// packed: maximum and log-sum-exp.
 /// </remarks>
 public static partial class CandidatesOp
 {
@@ -31,8 +33,10 @@ public static partial class CandidatesOp
     {
         public void Candidates(Tensor logits, int real, Tensor mask, Tensor edits, Tensor editCounts, Tensor best, Tensor stats, Tensor count)
         {
-            Shape.Require("Candidates", best.Cols == 2 * Kept && stats.Cols == 2 && best.RowCount == logits.RowCount && stats.RowCount == logits.RowCount && real <= logits.Cols && edits.Cols % 3 == 0,
-                "logits f32 (rows, vocabulary), best i32 (rows, 128), stats f32 (rows, 2), edits i32 (rows, 3 · most)", logits, mask, edits, editCounts, best, stats);
+            Shape.Require("Candidates", best.Cols == 2 * Kept && stats.Cols == 2 && best.RowCount == logits.RowCount && stats.RowCount == logits.RowCount
+                && real <= logits.Cols && edits.Cols % 3 == 0,
+                "logits f32 (rows, vocabulary), best i32 (rows, 128), stats f32 (rows, 2), edits i32 (rows, 3 · most)", logits, mask, edits, editCounts, best,
+                stats);
             gpu.Launch(Kernel, new Args(logits.RowCount, logits.Cols, real, edits.Cols / 3), logits, mask, edits, editCounts, best, stats, count);
         }
     }

@@ -7,11 +7,14 @@ public static unsafe partial class CombineOp
         var a = call.Args<Args>();
         end = Math.Min(end, call.Count(Count, a.Tokens));
         for (int t = begin; t < end; t++)
+        {
+            float* x = call.At<float>(X) + (long)t * Tile.Pad(a.Dim), shares = call.At<float>(Shares) + t * a.PerToken;
             for (int c = 0; c < a.Dim; c++)
             {
-                double sum = call.At<float>(X)[(long)t * Tile.Pad(a.Dim) + c];
-                for (int i = 0; i < a.Active; i++) sum += (double)call.At<float>(Weights)[t * a.Active + i] * call.At<float>(Z)[((long)t * a.Active + i) * Tile.Pad(a.Dim) + c];
-                call.At<float>(X)[(long)t * Tile.Pad(a.Dim) + c] = (float)sum;
+                double sum = x[c];
+                for (int i = 0; i < a.PerToken; i++) sum += (double)shares[i] * call.At<float>(Z)[((long)t * a.PerToken + i) * Tile.Pad(a.Dim) + c];
+                x[c] = (float)sum;
             }
+        }
     }
 }

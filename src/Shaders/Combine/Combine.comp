@@ -1,5 +1,5 @@
 #version 460
-// x[t,c] += Σ_i weights[t,i] · z[t · k + i, c], in the order of i. A group takes a token.
+// x[t,c] += Σ_i shares[t,i] · z[t · k + i, c], in the order of i. A workgroup takes a token.
 // variant: f32
 #extension GL_GOOGLE_include_directive : require
 #include "tile.glsl"
@@ -8,17 +8,18 @@ const int THREADS = 128;
 
 layout(local_size_x = THREADS) in;
 layout(push_constant) uniform Args {
-    uint64_t z, weights, x, count;
-    int tokens, dim, chosen;
+    uint64_t z, shares, x, count;
+    int tokens, dim, perToken;
 } a;
 
 void main() {
     int token = int(gl_WorkGroupID.x);
     if (token >= realRows(a.count, a.tokens)) return;
-    Floats x = Floats(a.x + uint64_t(token) * pad(a.dim) * 4), z = Floats(a.z + uint64_t(token) * a.chosen * pad(a.dim) * 4), weights = Floats(a.weights + uint64_t(token) * a.chosen * 4);
+    Floats x = Floats(a.x + uint64_t(token) * pad(a.dim) * 4), z = Floats(a.z + uint64_t(token) * a.perToken * pad(a.dim) * 4);
+    Floats shares = Floats(a.shares + uint64_t(token) * a.perToken * 4);
     for (int c = int(gl_LocalInvocationID.x); c < a.dim; c += THREADS) {
         float sum = 0;
-        for (int i = 0; i < a.chosen; i++) sum = fma(weights.at[i], z.at[i * pad(a.dim) + c], sum);
+        for (int i = 0; i < a.perToken; i++) sum = fma(shares.at[i], z.at[i * pad(a.dim) + c], sum);
         x.at[c] += sum;
     }
 }

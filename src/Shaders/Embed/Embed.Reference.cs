@@ -10,7 +10,7 @@ public static unsafe partial class EmbedOp
         end = Math.Min(end, call.Count(Count, a.Tokens));
         for (int t = begin; t < end; t++)
         {
-            int id = call.At<int>(Tokens)[t];
+            int id = call.At<int>(Ids)[t];
             float* x = call.At<float>(X) + (long)t * padded;
             for (int c = 0; c < padded; c++)
                 x[c] = c < a.Dim && (uint)id < (uint)a.Vocabulary ? Elements.Weight(table, id, c) : 0;

@@ -1,5 +1,5 @@
 #version 460
-// x[t] = table[tokens[t]], zeros where there is no such row. A group takes a token, a thread a word of the row.
+// x[t] = table[ids[t]], zeros where there is no such row. A workgroup takes a token, a thread a word of the row.
 // variant: q8 -DWORD_K=4
 // variant: f16 -DWORD_K=2 -DF16
 // variant: bf16 -DWORD_K=2
@@ -21,9 +21,10 @@ void main() {
     if (token >= realRows(a.count, a.tokens)) return;
     int id = Ints(a.ids).at[token], allTiles = tiles(a.dim);
     bool there = id >= 0 && id < a.vocabulary;
-    uint64_t panel = a.table + uint64_t(there ? id / TILE_ROWS : 0) * allTiles * WORDS * TILE_ROWS * WORD_BYTES;
+    uint64_t panelBytes = uint64_t(allTiles) * WORDS * TILE_ROWS * WORD_BYTES, panel = a.table + (there ? id / TILE_ROWS : 0) * panelBytes;
 #if WORD_K == 4
-    uint64_t scales = a.table + uint64_t((a.vocabulary + TILE_ROWS - 1) / TILE_ROWS) * allTiles * WORDS * TILE_ROWS * WORD_BYTES + uint64_t(there ? id / TILE_ROWS : 0) * allTiles * TILE_ROWS * 2;
+    uint64_t scales = a.table + uint64_t((a.vocabulary + TILE_ROWS - 1) / TILE_ROWS) * panelBytes
+        + uint64_t(there ? id / TILE_ROWS : 0) * allTiles * TILE_ROWS * 2;
 #endif
     int row = there ? id % TILE_ROWS : 0;
     Floats x = Floats(a.x + uint64_t(token) * pad(a.dim) * 4);

@@ -1,5 +1,5 @@
 #version 460
-// y[order[i], n] = Σ_k x[i, k] · w_e[n, k] for the places i of expert e. A group makes 16 rows of a matrix (a panel) of a tile of up to 4 places.
+// y[order[i], n] = Σ_k x[i, k] · w_e[n, k] for the places i of expert e. A workgroup makes 16 rows (a panel) of up to 4 places.
 // variant: q8.a8.dot -DWORD_K=4 -DQ8 -DA8 -DDOT
 // variant: q8.a8 -DWORD_K=4 -DQ8 -DA8
 // variant: q8.f32 -DWORD_K=4 -DQ8
@@ -13,32 +13,21 @@
 #endif
 #include "tile.glsl"
 
-const int TOKENS = 4;
-const int THREADS = 128;
-#include "panel.glsl"
-const int TEAMS = THREADS / LANES;
+#include "rows.glsl"
 
-layout(local_size_x = THREADS) in;
 layout(push_constant) uniform Args {
     uint64_t w, x, order, groups, y;
     int pairs, experts, outer, inner;
 } a;
 
-shared float partial[TOKENS][THREADS / 4][TILE_ROWS];
-
 void main() {
-    int panel = int(gl_WorkGroupID.x), thread = int(gl_LocalInvocationID.x), team = thread / LANES, allTiles = tiles(a.inner);
+    int panel = int(gl_WorkGroupID.x), thread = int(gl_LocalInvocationID.x);
     Ints tile = Ints(a.groups + uint64_t(a.experts + 1 + 1 + 3 * gl_WorkGroupID.y) * 4);
     if (int(gl_WorkGroupID.y) >= Ints(a.groups).at[a.experts + 1]) return;
-    int expert = tile.at[0], first = tile.at[1], some = tile.at[2];
-    for (int i = 0; i < some; i++) records[i] = a.x + uint64_t(first + i) * xStride(a.inner);
-    product(a.w + expert * panelBytes(a.outer, a.inner), a.outer, a.inner, panel, some, thread % LANES, allTiles * team / TEAMS, allTiles * (team + 1) / TEAMS);
-    for (int t = 0; t < some; t++)
-        for (int r = 0; r < 4; r++) partial[t][thread / 4][thread % 4 * 4 + r] = sums[t][r];
-    barrier();
-    int t = thread / TILE_ROWS, r = thread % TILE_ROWS, n = panel * TILE_ROWS + r;
-    if (t >= some || n >= a.outer) return;
-    float sum = 0;
-    for (int i = 0; i < THREADS / 4; i++) sum += partial[t][i][r];
-    Floats(a.y + (uint64_t(Ints(a.order).at[first + t]) * pad(a.outer) + n) * 4).at[0] = sum;
+    int expert = tile.at[0], first = tile.at[1], places = tile.at[2];
+    for (int i = 0; i < places; i++) xRows[i] = a.x + uint64_t(first + i) * xStride(a.inner);
+    panelRows(a.w + expert * panelBytes(a.outer, a.inner), a.outer, a.inner, panel, places, thread);
+    int i = thread / TILE_ROWS, r = thread % TILE_ROWS, n = panel * TILE_ROWS + r;
+    if (i >= places || n >= a.outer) return;
+    Floats(a.y + (uint64_t(Ints(a.order).at[first + i]) * pad(a.outer) + n) * 4).at[0] = rowSum(i, r);
 }

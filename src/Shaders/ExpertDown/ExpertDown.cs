@@ -1,7 +1,8 @@
 namespace Tessera.Shaders;
 
 /// <summary>The product by each expert for the rows that chose it: y[order[i], n] = Σ_k x[i, k] · w_e[n, k] for the places i of expert e.</summary>
-/// <remarks>w: the matrices of all experts, each (outer, inner) panels. x: F32 or A8 (tokens · k, inner) rows, in the order of order. order, groups: see <see cref="GroupOp"/>. y: F32 (tokens · k, outer) rows, by pair. The sums are those of <see cref="MatMulOp"/>.</remarks>
+/// <remarks>w: the matrices of all experts, each (outer, inner) panels. x: F32 or A8 (tokens · k, inner) rows, in the order of order. order, groups: see
+/// <see cref="GroupOp"/>. y: F32 (tokens · k, outer) rows, by pair. The sums are those of <see cref="MatMulOp"/>.</remarks>
 public static partial class ExpertDownOp
 {
     public readonly record struct Args(int Pairs, int Experts, int Outer, int Inner);
@@ -25,9 +26,11 @@ public static partial class ExpertDownOp
         public void ExpertDown(Tensor w, Tensor x, Tensor order, Tensor groups, Tensor y)
         {
             int experts = (int)(w.Bytes / Tile.Bytes(w.Type, w.RowCount, w.Cols));
-            Shape.Require("ExpertDown", x.Cols == w.Cols && y.Cols == w.RowCount && y.RowCount == x.RowCount && order.Cols == x.RowCount && y.Type == DType.F32 && groups.Cols > experts + 1
+            Shape.Require("ExpertDown", x.Cols == w.Cols && y.Cols == w.RowCount && y.RowCount == x.RowCount && order.Cols == x.RowCount && y.Type == DType.F32
+                && groups.Cols > experts + 1
                 && (x.Type == DType.F32 || x.Type == DType.A8 && w.Type == DType.Q8),
-                "w (outer, inner) for each expert, x f32 or a8 (tokens · k, inner), order (1, tokens · k), groups, y f32 (tokens · k, outer)", w, x, order, groups, y);
+                "w (outer, inner) for each expert, x f32 or a8 (tokens · k, inner), order (1, tokens · k), groups, y f32 (tokens · k, outer)", w, x, order,
+                groups, y);
             gpu.Launch(Kernel, new Args(x.RowCount, experts, w.RowCount, w.Cols), w, x, order, groups, y);
         }
     }

@@ -1,5 +1,5 @@
 #version 460
-// GateUp by each expert for the rows that chose it. A group makes 32 columns of a tile of up to 4 rows.
+// GateUp by each expert for the rows that chose it. A workgroup makes 32 columns of a tile of up to 4 rows.
 // variant: q8.a8.a8.dot -DWORD_K=4 -DQ8 -DA8 -DY_A8 -DDOT
 // variant: q8.a8.a8 -DWORD_K=4 -DQ8 -DA8 -DY_A8
 // variant: q8.a8.f32 -DWORD_K=4 -DQ8 -DA8
@@ -21,17 +21,17 @@
 
 layout(push_constant) uniform Args {
     uint64_t w, x, order, groups, y;
-    int tokens, chosen, experts, ffn, inner;
+    int tokens, perToken, experts, ffn, inner;
 } a;
 
 void main() {
     Ints tile = Ints(a.groups + uint64_t(a.experts + 1 + 1 + 3 * gl_WorkGroupID.y) * 4);
     if (int(gl_WorkGroupID.y) >= Ints(a.groups).at[a.experts + 1]) return;
-    int expert = tile.at[0], first = tile.at[1], some = tile.at[2];
-    for (int i = 0; i < some; i++) {
-        records[i] = a.x + uint64_t(Ints(a.order).at[first + i] / a.chosen) * xStride(a.inner);
-        outputs[i] = a.y + uint64_t(first + i) * yStride(a.ffn);
+    int expert = tile.at[0], first = tile.at[1], places = tile.at[2];
+    for (int i = 0; i < places; i++) {
+        xRows[i] = a.x + uint64_t(Ints(a.order).at[first + i] / a.perToken) * xStride(a.inner);
+        yRows[i] = a.y + uint64_t(first + i) * yStride(a.ffn);
     }
     int rows = (a.ffn + TILE_ROWS - 1) / TILE_ROWS * 2 * TILE_ROWS;
-    gateUp(a.w + expert * panelBytes(rows, a.inner), a.ffn, a.inner, int(gl_WorkGroupID.x), some, int(gl_LocalInvocationID.x));
+    gateUp(a.w + expert * panelBytes(rows, a.inner), a.ffn, a.inner, int(gl_WorkGroupID.x), places, int(gl_LocalInvocationID.x));
 }

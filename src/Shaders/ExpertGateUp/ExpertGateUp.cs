@@ -1,10 +1,11 @@
 namespace Tessera.Shaders;
 
 /// <summary><see cref="GateUpOp"/> by each expert for the rows that chose it: y[i] = GateUp_e(x[order[i] / k]) for the places i of expert e.</summary>
-/// <remarks>w: the joined matrices of all experts, each (2 · 16 · panels(ffn), inner) panels. x: F32 or A8 (tokens, inner) rows. order, groups: see <see cref="GroupOp"/>. y: F32 or A8 (tokens · k, ffn) rows, in the order of order.</remarks>
+/// <remarks>w: the joined matrices of all experts, each (2 · 16 · panels(ffn), inner) panels. x: F32 or A8 (tokens, inner) rows. order, groups: see
+/// <see cref="GroupOp"/>. y: F32 or A8 (tokens · k, ffn) rows, in the order of order.</remarks>
 public static partial class ExpertGateUpOp
 {
-    public readonly record struct Args(int Tokens, int Active, int Experts, int Ffn, int Inner);
+    public readonly record struct Args(int Tokens, int PerToken, int Experts, int Ffn, int Inner);
 
     public const int W = 0, X = 1, Order = 2, Groups = 3, Y = 4;
 
@@ -14,7 +15,7 @@ public static partial class ExpertGateUpOp
         Bindings = ["w:in", "x:in", "order:in", "groups:in", "y:out"],
         ArgBytes = 20,
         Units = call => call.Args<Args>().Experts * Tile.Tiles(call.Args<Args>().Ffn),
-        Flops = call => 4.0 * call.Args<Args>().Tokens * call.Args<Args>().Active * call.Args<Args>().Ffn * call.Args<Args>().Inner,
+        Flops = call => 4.0 * call.Args<Args>().Tokens * call.Args<Args>().PerToken * call.Args<Args>().Ffn * call.Args<Args>().Inner,
         Reference = Reference,
         Host = Host,
         Vulkan = Vulkan,
@@ -24,11 +25,13 @@ public static partial class ExpertGateUpOp
     {
         public void ExpertGateUp(Tensor w, Tensor x, Tensor order, Tensor groups, Tensor y)
         {
-            int active = order.Cols / x.RowCount, experts = (int)(w.Bytes / Tile.Bytes(w.Type, w.RowCount, w.Cols));
-            Shape.Require("ExpertGateUp", w.RowCount == GateUpOp.JoinedRows(y.Cols) && x.Cols == w.Cols && y.RowCount == order.Cols && order.Cols == x.RowCount * active && y.Type is DType.F32 or DType.A8
+            int perToken = order.Cols / x.RowCount, experts = (int)(w.Bytes / Tile.Bytes(w.Type, w.RowCount, w.Cols));
+            Shape.Require("ExpertGateUp", w.RowCount == GateUpOp.JoinedRows(y.Cols) && x.Cols == w.Cols && y.RowCount == order.Cols
+                && order.Cols == x.RowCount * perToken && y.Type is DType.F32 or DType.A8
                 && groups.Cols == GroupOp.Size(order.Cols, experts) && (x.Type == DType.F32 || x.Type == DType.A8 && w.Type == DType.Q8),
-                "w (2 · 16 · panels(ffn), inner) for each expert, x f32 or a8 (tokens, inner), order (1, tokens · k), groups, y f32 or a8 (tokens · k, ffn)", w, x, order, groups, y);
-            gpu.Launch(Kernel, new Args(x.RowCount, active, experts, y.Cols, w.Cols), w, x, order, groups, y);
+                "w (2 · 16 · panels(ffn), inner) for each expert, x f32 or a8 (tokens, inner), order (1, tokens · k), groups, y f32 or a8 (tokens · k, ffn)",
+                w, x, order, groups, y);
+            gpu.Launch(Kernel, new Args(x.RowCount, perToken, experts, y.Cols, w.Cols), w, x, order, groups, y);
         }
     }
 }

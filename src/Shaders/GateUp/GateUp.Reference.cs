@@ -7,11 +7,11 @@ public static unsafe partial class GateUpOp
         var a = call.Args<Args>();
         Tensor w = call.Tensors[W], x = call.Tensors[X], y = call.Tensors[Y];
         int tokens = call.Count(Count, a.Tokens);
-        var group = new float[32];
+        var block = new float[32];
         for (int t = 0; t < tokens; t++)
             for (int unit = begin; unit < end; unit++)
             {
-                Array.Clear(group);
+                Array.Clear(block);
                 for (int n = unit * 32; n < Math.Min(unit * 32 + 32, a.Ffn); n++)
                 {
                     double gate = 0, up = 0;
@@ -21,9 +21,9 @@ public static unsafe partial class GateUpOp
                         gate += v * Elements.Weight(w, GateRow(n), k);
                         up += v * Elements.Weight(w, GateRow(n) + Tile.Rows, k);
                     }
-                    group[n % 32] = (float)(gate / (1 + Math.Exp(-gate)) * up);
+                    block[n % 32] = (float)(gate / (1 + Math.Exp(-gate)) * up);
                 }
-                Elements.StoreGroup(y, t, unit, group);
+                Elements.StoreBlock(y, t, unit, block);
             }
     }
 }

@@ -2,12 +2,10 @@ namespace Tessera.Shaders;
 
 public static partial class GateUpOp
 {
-    const int GroupTokens = 4;
-
-    static Variant[] Vulkan => VariantsOf("GateUp", W, X, Y, call => new Groups(Tile.Tiles(call.Args<Args>().Ffn), (call.Args<Args>().Tokens + GroupTokens - 1) / GroupTokens));
+    static Variant[] Vulkan => Variants("GateUp", W, X, Y, call => new Groups(Tile.Tiles(call.Args<Args>().Ffn), Tile.TokenTiles(call.Args<Args>().Tokens)));
 
     /// <summary>The variants of gate and up, best first.</summary>
-    internal static Variant[] VariantsOf(string op, int w, int x, int y, Func<Call, Groups> groups)
+    internal static Variant[] Variants(string op, int w, int x, int y, Func<Call, Groups> groups)
     {
         Variant Of(string name, DType wType, DType xType, DType yType, Func<Features, bool> needs) => new($"{op}.{name}",
             (features, call) => call.Tensors[w].Type == wType && call.Tensors[x].Type == xType && call.Tensors[y].Type == yType && needs(features), groups);
@@ -16,7 +14,9 @@ public static partial class GateUpOp
             Of("q8.a8.a8.dot", DType.Q8, DType.A8, DType.A8, f => f.IntegerDot),
             Of("q8.a8.a8", DType.Q8, DType.A8, DType.A8, _ => true),
             Of("q8.a8.f32", DType.Q8, DType.A8, DType.F32, _ => true),
-            .. new[] { DType.Q8, DType.F16, DType.BF16, DType.F32 }.SelectMany(type => new[] { DType.F32, DType.A8 }.Select(to => Of($"{type.Name()}.f32.{to.Name()}", type, DType.F32, to, _ => true))),
+            .. from type in new[] { DType.Q8, DType.F16, DType.BF16, DType.F32 }
+               from to in new[] { DType.F32, DType.A8 }
+               select Of($"{type.Name()}.f32.{to.Name()}", type, DType.F32, to, _ => true),
         ];
     }
 }

@@ -1,5 +1,5 @@
 #version 460
-// y[t,n] = silu(Σ_k x[t,k] · gate[n,k]) · Σ_k x[t,k] · up[n,k]. A group makes 32 columns of up to 4 tokens.
+// y[t,n] = silu(Σ_k x[t,k] · gate[n,k]) · Σ_k x[t,k] · up[n,k]. A workgroup makes 32 columns of up to 4 tokens.
 // variant: q8.a8.a8.dot -DWORD_K=4 -DQ8 -DA8 -DY_A8 -DDOT
 // variant: q8.a8.a8 -DWORD_K=4 -DQ8 -DA8 -DY_A8
 // variant: q8.a8.f32 -DWORD_K=4 -DQ8 -DA8
@@ -25,11 +25,11 @@ layout(push_constant) uniform Args {
 } a;
 
 void main() {
-    int first = int(gl_WorkGroupID.y) * TOKENS, some = min(TOKENS, realRows(a.count, a.tokens) - first);
-    if (some <= 0) return;
-    for (int t = 0; t < some; t++) {
-        records[t] = a.x + uint64_t(first + t) * xStride(a.inner);
-        outputs[t] = a.y + uint64_t(first + t) * yStride(a.ffn);
+    int first = int(gl_WorkGroupID.y) * TILE_TOKENS, tokens = min(TILE_TOKENS, realRows(a.count, a.tokens) - first);
+    if (tokens <= 0) return;
+    for (int t = 0; t < tokens; t++) {
+        xRows[t] = a.x + uint64_t(first + t) * xStride(a.inner);
+        yRows[t] = a.y + uint64_t(first + t) * yStride(a.ffn);
     }
-    gateUp(a.w, a.ffn, a.inner, int(gl_WorkGroupID.x), some, int(gl_LocalInvocationID.x));
+    gateUp(a.w, a.ffn, a.inner, int(gl_WorkGroupID.x), tokens, int(gl_LocalInvocationID.x));
 }

@@ -2,7 +2,8 @@ namespace Tessera.Shaders;
 
 /// <summary>y[t,n] = silu(Σ_k x[t,k] · gate[n,k]) · Σ_k x[t,k] · up[n,k], quantised where y is A8; silu(v) = v / (1 + e^-v).</summary>
 /// <remarks>
-/// w: (2 · 16 · panels(ffn), inner) panels, gate and up taking turns panel by panel. x: F32 or A8 (tokens, inner) rows. y: F32 or A8 (tokens, ffn) rows, padding included.
+/// w: (2 · 16 · panels(ffn), inner) panels, gate and up taking turns panel by panel. x: F32 or A8 (tokens, inner) rows. y: F32 or A8 (tokens, ffn) rows,
+/// padding included.
 /// The sums are those of <see cref="MatMulOp"/>. Moves the bytes of w once; 4 · tokens · ffn · inner flops. Formula: Shazeer 2020 (SwiGLU).
 /// </remarks>
 public static partial class GateUpOp
@@ -16,7 +17,7 @@ public static partial class GateUpOp
         Name = "GateUp",
         Bindings = ["w:in", "x:in", "y:out", "count:in"],
         ArgBytes = 12,
-        Units = call => Tile.Tiles(call.Args<Args>().Ffn), // 32 outputs: a group of A8
+        Units = call => Tile.Tiles(call.Args<Args>().Ffn), // 32 columns: a scale block
         Flops = call => 4.0 * call.Args<Args>().Tokens * call.Args<Args>().Ffn * call.Args<Args>().Inner,
         Reference = Reference,
         Host = Host,

@@ -1,5 +1,5 @@
 #version 460
-// y[s] = x[rows[s]]. A group takes a row.
+// y[s] = x[rows[s]]. A workgroup takes a row.
 // variant: f32
 #extension GL_GOOGLE_include_directive : require
 #include "tile.glsl"

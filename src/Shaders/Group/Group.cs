@@ -2,23 +2,21 @@ namespace Tessera.Shaders;
 
 /// <summary>Sorts the pairs (token, choice) by expert, keeping their order within one, and cuts each expert's list into tiles of a few rows.</summary>
 /// <remarks>
-/// ids: I32 (tokens, k) packed; pair t · k + i. order: I32 (1, tokens · k) packed: the pairs, sorted.
-/// groups: I32 (1, Size) packed: where each expert's list begins in order (experts + 1 numbers, the last the end), the number of tiles, then for each tile its expert, first place in order, and rows.
+/// chosen: I32 (tokens, k) packed; pair t · k + i. order: I32 (1, tokens · k) packed: the pairs, sorted.
+/// groups: I32 (1, Size) packed: where each expert's list begins in order (experts + 1 numbers, the last the end), the number of tiles, then for each tile its
+/// expert, first place in order, and rows.
 /// Only real tokens are sorted; what lies behind is left as it is.
 /// </remarks>
 public static partial class GroupOp
 {
-    public readonly record struct Args(int Tokens, int Active, int Experts);
+    public readonly record struct Args(int Tokens, int PerToken, int Experts);
 
-    public const int Ids = 0, Order = 1, Groups = 2, Count = 3;
-
-    /// <summary>Rows of a tile.</summary>
-    public const int TileRows = 4;
+    public const int Chosen = 0, Order = 1, Groups = 2, Count = 3;
 
     public static readonly Kernel Kernel = new()
     {
         Name = "Group",
-        Bindings = ["ids:in", "order:out", "groups:out", "count:in"],
+        Bindings = ["chosen:in", "order:out", "groups:out", "count:in"],
         ArgBytes = 12,
         Units = _ => 1,
         Reference = Reference,
@@ -27,18 +25,18 @@ public static partial class GroupOp
     };
 
     /// <summary>The most tiles that so many pairs can make.</summary>
-    public static int MaxTiles(int pairs, int experts) => Math.Min(pairs, experts + pairs / TileRows);
+    public static int MaxTiles(int pairs, int experts) => Math.Min(pairs, experts + pairs / Tile.Tokens);
 
     /// <summary>Numbers in groups.</summary>
     public static int Size(int pairs, int experts) => experts + 2 + 3 * MaxTiles(pairs, experts);
 
     extension(IRecorder gpu)
     {
-        public void Group(Tensor ids, Tensor order, Tensor groups, int experts, Tensor count)
+        public void Group(Tensor chosen, Tensor order, Tensor groups, int experts, Tensor count)
         {
-            Shape.Require("Group", order.Cols == ids.RowCount * ids.Cols && groups.Cols == Size(order.Cols, experts) && experts <= RouterOp.MaxExperts,
-                "ids i32 (tokens, k), order i32 (1, tokens · k), groups i32 (1, Size)", ids, order, groups);
-            gpu.Launch(Kernel, new Args(ids.RowCount, ids.Cols, experts), ids, order, groups, count);
+            Shape.Require("Group", order.Cols == chosen.RowCount * chosen.Cols && groups.Cols == Size(order.Cols, experts) && experts <= RouterOp.MaxExperts,
+                "chosen i32 (tokens, k), order i32 (1, tokens · k), groups i32 (1, Size)", chosen, order, groups);
+            gpu.Launch(Kernel, new Args(chosen.RowCount, chosen.Cols, experts), chosen, order, groups, count);
         }
     }
 }

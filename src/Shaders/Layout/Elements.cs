@@ -22,11 +22,11 @@ public static unsafe class Elements
     /// <summary>Element (row, col) of activations.</summary>
     public static float Activation(Tensor x, int row, int col)
     {
-        byte* record = (byte*)x.Address + (long)row * Rows.Stride(x.Type, x.Cols);
+        byte* at = (byte*)x.Address + (long)row * Rows.Stride(x.Type, x.Cols);
         return x.Type switch
         {
-            DType.F32 => ((float*)record)[col],
-            DType.A8 => ((sbyte*)record)[col] * ((float*)(record + Rows.ScaleOffset(x.Cols)))[col / 32],
+            DType.F32 => ((float*)at)[col],
+            DType.A8 => ((sbyte*)at)[col] * ((float*)(at + Rows.ScaleOffset(x.Cols)))[col / 32],
             _ => throw new TesseraException($"activations have no type {x.Type.Name()}"),
         };
     }
@@ -34,22 +34,22 @@ public static unsafe class Elements
     /// <summary>Stores a row of activations as its type says and fills the padding with zeros.</summary>
     public static void StoreRow(Tensor y, int row, ReadOnlySpan<float> values)
     {
-        Span<float> group = stackalloc float[32];
+        Span<float> block = stackalloc float[32];
         for (int g = 0; g < Tile.Tiles(y.Cols); g++)
         {
-            group.Clear();
-            values[(g * 32)..Math.Min(g * 32 + 32, values.Length)].CopyTo(group);
-            StoreGroup(y, row, g, group);
+            block.Clear();
+            values[(g * 32)..Math.Min(g * 32 + 32, values.Length)].CopyTo(block);
+            StoreBlock(y, row, g, block);
         }
     }
 
-    /// <summary>Stores 32 values as one group of a row. A8: s = absmax / 127 in F32 (0 below 1e-30), q = roundEven(x / s), sum = Σ q.</summary>
-    public static void StoreGroup(Tensor y, int row, int group, ReadOnlySpan<float> values)
+    /// <summary>Stores 32 values as one scale block of a row. A8: s = absmax / 127 in F32 (0 below 1e-30), q = roundEven(x / s), sum = Σ q.</summary>
+    public static void StoreBlock(Tensor y, int row, int block, ReadOnlySpan<float> values)
     {
-        byte* record = (byte*)y.Address + (long)row * Rows.Stride(y.Type, y.Cols);
+        byte* at = (byte*)y.Address + (long)row * Rows.Stride(y.Type, y.Cols);
         if (y.Type == DType.F32)
         {
-            values[..32].CopyTo(new Span<float>((float*)record + group * 32, 32));
+            values[..32].CopyTo(new Span<float>((float*)at + block * 32, 32));
             return;
         }
         float largest = 0;
@@ -59,14 +59,14 @@ public static unsafe class Elements
         for (int c = 0; c < 32; c++)
         {
             int q = scale == 0 ? 0 : (int)MathF.Round(values[c] / scale, MidpointRounding.ToEven);
-            ((sbyte*)record)[group * 32 + c] = (sbyte)q;
+            ((sbyte*)at)[block * 32 + c] = (sbyte)q;
             sum += q;
         }
-        ((float*)(record + Rows.ScaleOffset(y.Cols)))[group] = scale;
-        ((int*)(record + Rows.SumOffset(y.Cols)))[group] = sum;
+        ((float*)(at + Rows.ScaleOffset(y.Cols)))[block] = scale;
+        ((int*)(at + Rows.SumOffset(y.Cols)))[block] = sum;
     }
 
-    /// <summary>Groups of 32 whose largest value is below this are stored as zeros: their scale would lose its precision.</summary>
+    /// <summary>Scale blocks whose largest value is below this are stored as zeros: their scale would lose its precision.</summary>
     public const float SmallestScaled = 1e-30f;
 
     public static float BFloat(ushort bits) => BitConverter.UInt32BitsToSingle((uint)bits << 16);

@@ -10,10 +10,11 @@ public static class KvBlock
 {
     public const int Tokens = Tile.Rows;
 
-    const int Group = Tile.K; // dimensions that share a scale
+    const int ScaleBlock = Tile.K; // dimensions that share a scale
 
     /// <summary>Bytes of the block of one head.</summary>
-    public static long HeadBytes(DType type, int headDim) => (long)Tokens * headDim * type.ElementBytes() + (type == DType.Q8 ? Tokens * headDim / Group * 4 : 0);
+    public static long HeadBytes(DType type, int headDim) => (long)Tokens * headDim * type.ElementBytes()
+        + (type == DType.Q8 ? Tokens * headDim / ScaleBlock * 4 : 0);
 
     /// <summary>Byte offset of the block of one head, the same for keys and values.</summary>
     public static long Offset(DType type, int kvHeads, int headDim, int block, int kvHead) => ((long)block * kvHeads + kvHead) * HeadBytes(type, headDim);
@@ -31,39 +32,39 @@ public static class KvBlock
         Shaders.Tensor.Checked(memory, offset, Bytes(type, kvHeads, headDim, blocks), type, blocks * kvHeads * Tokens, headDim);
 
     internal static unsafe float ReadKey(byte* block, DType type, int headDim, int token, int d) =>
-        Read(block + KeyOffset(type, token, d), type, block + Tokens * headDim + (d / Group * Tokens + token) * 4);
+        Read(block + KeyOffset(type, token, d), type, block + Tokens * headDim + (d / ScaleBlock * Tokens + token) * 4);
 
     internal static unsafe float ReadValue(byte* block, DType type, int headDim, int token, int d) =>
-        Read(block + ValueOffset(type, headDim, token, d), type, block + Tokens * headDim + (token * headDim / Group + d / Group) * 4);
+        Read(block + ValueOffset(type, headDim, token, d), type, block + Tokens * headDim + (token * headDim / ScaleBlock + d / ScaleBlock) * 4);
 
     /// <summary>Stores the key of a token, (headDim).</summary>
     internal static unsafe void StoreKey(byte* block, DType type, int headDim, int token, float* key)
     {
-        for (int d = 0; d < headDim; d += Group)
+        for (int d = 0; d < headDim; d += ScaleBlock)
         {
             float scale = Scale(type, key + d);
-            if (type == DType.Q8) *(float*)(block + Tokens * headDim + (d / Group * Tokens + token) * 4) = scale;
-            for (int i = d; i < d + Group; i++) Write(block + KeyOffset(type, token, i), type, key[i], scale);
+            if (type == DType.Q8) *(float*)(block + Tokens * headDim + (d / ScaleBlock * Tokens + token) * 4) = scale;
+            for (int i = d; i < d + ScaleBlock; i++) Write(block + KeyOffset(type, token, i), type, key[i], scale);
         }
     }
 
     /// <summary>Stores the value of a token, (headDim).</summary>
     internal static unsafe void StoreValue(byte* block, DType type, int headDim, int token, float* value)
     {
-        for (int d = 0; d < headDim; d += Group)
+        for (int d = 0; d < headDim; d += ScaleBlock)
         {
             float scale = Scale(type, value + d);
-            if (type == DType.Q8) *(float*)(block + Tokens * headDim + (token * headDim / Group + d / Group) * 4) = scale;
-            for (int i = d; i < d + Group; i++) Write(block + ValueOffset(type, headDim, token, i), type, value[i], scale);
+            if (type == DType.Q8) *(float*)(block + Tokens * headDim + (token * headDim / ScaleBlock + d / ScaleBlock) * 4) = scale;
+            for (int i = d; i < d + ScaleBlock; i++) Write(block + ValueOffset(type, headDim, token, i), type, value[i], scale);
         }
     }
 
     /// <summary>absmax / 127, as for activations in A8; 0 where all is too small to count.</summary>
-    static unsafe float Scale(DType type, float* group)
+    static unsafe float Scale(DType type, float* block)
     {
         if (type != DType.Q8) return 1;
         float largest = 0;
-        for (int i = 0; i < Group; i++) largest = MathF.Max(largest, MathF.Abs(group[i]));
+        for (int i = 0; i < ScaleBlock; i++) largest = MathF.Max(largest, MathF.Abs(block[i]));
         return largest < Elements.SmallestScaled ? 0 : largest / 127;
     }
 

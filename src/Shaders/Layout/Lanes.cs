@@ -4,7 +4,8 @@ using System.Runtime.Intrinsics.X86;
 
 namespace Tessera.Shaders;
 
-/// <summary>Vectors of 16 lanes, a lane a row of a panel: what host bodies share. One code path; where the CPU has narrower vectors the JIT splits them.</summary>
+/// <summary>Vectors of 16 lanes, a lane a row of a panel: what host bodies share. One code path; where the CPU has narrower vectors the JIT splits
+/// them.</summary>
 static unsafe class Lanes
 {
     /// <summary>The low halves of 16 words as floats times 2^-112; see <see cref="HalfScale"/>.</summary>
@@ -78,14 +79,14 @@ static unsafe class Lanes
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Silu(Vector512<float> x) => x / (Vector512<float>.One + Exp(-x));
 
-    /// <summary>Stores 32 values as group <paramref name="group"/> of a row of activations, F32 or A8; see <see cref="Elements.StoreRow"/>.</summary>
+    /// <summary>Stores 32 values as scale block <paramref name="block"/> of a row of activations, F32 or A8; see <see cref="Elements.StoreRow"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void StoreGroup(byte* record, DType type, int cols, int group, Vector512<float> low, Vector512<float> high)
+    public static void StoreBlock(byte* row, DType type, int cols, int block, Vector512<float> low, Vector512<float> high)
     {
         if (type == DType.F32)
         {
-            low.Store((float*)record + group * 32);
-            high.Store((float*)record + group * 32 + 16);
+            low.Store((float*)row + block * 32);
+            high.Store((float*)row + block * 32 + 16);
             return;
         }
         float largest = Max(Vector512.Max(Vector512.Abs(low), Vector512.Abs(high)));
@@ -94,9 +95,9 @@ static unsafe class Lanes
         var qLow = Vector512.ConvertToInt32(Vector512.Round(low / divisor));
         var qHigh = Vector512.ConvertToInt32(Vector512.Round(high / divisor));
         var shorts = Vector512.Narrow(qLow, qHigh);
-        Vector256.Narrow(shorts.GetLower(), shorts.GetUpper()).Store((sbyte*)record + group * 32);
-        ((float*)(record + Rows.ScaleOffset(cols)))[group] = scale;
-        ((int*)(record + Rows.SumOffset(cols)))[group] = Vector512.Sum(qLow + qHigh);
+        Vector256.Narrow(shorts.GetLower(), shorts.GetUpper()).Store((sbyte*)row + block * 32);
+        ((float*)(row + Rows.ScaleOffset(cols)))[block] = scale;
+        ((int*)(row + Rows.SumOffset(cols)))[block] = Vector512.Sum(qLow + qHigh);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

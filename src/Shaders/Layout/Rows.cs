@@ -1,7 +1,7 @@
 namespace Tessera.Shaders;
 
 /// <summary>
-/// The layout of activations: one record per row, padded to whole tiles along the columns; the padding holds zeros.
+/// The layout of activations: one row after the other, each padded to whole tiles along the columns; the padding holds zeros.
 /// F32: Pad(cols) floats. A8: [q: Pad(cols) s8][scale: Pad(cols)/32 F32][sum of q: Pad(cols)/32 I32], rounded up to 64 bytes.
 /// </summary>
 public static class Rows
@@ -14,9 +14,9 @@ public static class Rows
 
     public static long Bytes(DType type, int rows, int cols) => (long)rows * Stride(type, cols);
 
-    /// <summary>Byte offset of the scales within an A8 record.</summary>
+    /// <summary>Byte offset of the scales within an A8 row.</summary>
     public static int ScaleOffset(int cols) => Tile.Pad(cols);
 
-    /// <summary>Byte offset of the sums within an A8 record.</summary>
+    /// <summary>Byte offset of the sums within an A8 row.</summary>
     public static int SumOffset(int cols) => Tile.Pad(cols) + Tile.Pad(cols) / 8;
 }

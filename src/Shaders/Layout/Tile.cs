@@ -11,7 +11,12 @@ public static class Tile
     public const int K = 32;
     public const int WordBytes = 4;
 
+    /// <summary>Tokens that share one reading of a panel.</summary>
+    public const int Tokens = 4;
+
     public static int Panels(int rows) => (int)(((long)rows + Rows - 1) / Rows);
+
+    public static int TokenTiles(int tokens) => (tokens + Tokens - 1) / Tokens;
 
     public static int Tiles(int cols) => (int)(((long)cols + K - 1) / K);
 

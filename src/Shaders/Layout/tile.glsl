@@ -1,4 +1,4 @@
-// The layouts of Tile.cs, Rows.cs and KvBlock.cs, in GLSL. A test holds the constants together.
+// The layouts of Tile.cs, Rows.cs and KvBlock.cs, in GLSL, and the numbers that contracts share. A test holds the constants together.
 #extension GL_EXT_buffer_reference : require
 #extension GL_EXT_buffer_reference2 : require
 #extension GL_EXT_buffer_reference_uvec2 : require
@@ -8,6 +8,10 @@ const int TILE_ROWS = 16;
 const int TILE_K = 32;
 const int WORD_BYTES = 4;
 const int KV_TOKENS = 16;
+const int TILE_TOKENS = 4;     // tokens that share one reading of a panel
+const int MAX_EXPERTS = 512;
+const int KEPT = 64;           // candidates of a row
+const int MAX_HEAD_DIM = 256;
 
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer Words { uint at[]; };
 layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer Quads { uvec4 at[]; };
@@ -27,4 +31,10 @@ int a8Stride(int cols) { int p = pad(cols); return (p + p / 4 + 63) / 64 * 64; }
 // Rows that are real: the bucket's bound, cut to the count where there is one.
 int realRows(uint64_t count, int bound) { return count == 0 ? bound : min(bound, Ints(count).at[0]); }
 
+// Scale blocks: 32 values that share a scale.
+const int SCALE_BLOCK = 32;
+float blockScale(float largest) { return largest < 1e-30 ? 0 : largest / 127; }
+ivec4 quantised(vec4 v, float scale) { return scale == 0 ? ivec4(0) : ivec4(roundEven(v / scale)); }
+
+uint packedBytes(ivec4 v) { return uint(v.x & 255) | uint(v.y & 255) << 8 | uint(v.z & 255) << 16 | uint(v.w & 255) << 24; }
 ivec4 signedBytes(uint w) { return ivec4(int(w << 24), int(w << 16), int(w << 8), int(w)) >> 24; }

@@ -10,15 +10,15 @@ public static unsafe partial class MatMulOp
         Tensor w = call.Tensors[W], x = call.Tensors[X];
         float* y = call.At<float>(Y), bias = call.At<float>(Bias);
         int tokens = call.Count(Count, a.Tokens), stride = Tile.Pad(a.Outer);
-        float* sums = stackalloc float[Panel.Tokens * Tile.Rows]; // (tokens, 16)
+        float* sums = stackalloc float[Tile.Tokens * Tile.Rows]; // (tokens, 16)
         for (int panel = begin; panel < end; panel++)
         {
             int row = panel * Tile.Rows, rows = Math.Min(Tile.Rows, a.Outer - row);
-            for (int t = 0; t < tokens; t += Panel.Tokens)
+            for (int t = 0; t < tokens; t += Tile.Tokens)
             {
-                int some = Math.Min(Panel.Tokens, tokens - t);
-                Panel.Product(w, panel, x, t, some, sums);
-                for (int i = 0; i < some; i++)
+                int count = Math.Min(Tile.Tokens, tokens - t);
+                Panel.Product(w, panel, x, t, count, sums);
+                for (int i = 0; i < count; i++)
                     Store(y + (long)(t + i) * stride + row, sums + i * Tile.Rows, bias == null ? null : bias + row, rows, a.Add != 0);
             }
         }

@@ -4,13 +4,13 @@ using Tessera.Runtime.Devices.Ilgpu;
 
 namespace Tessera.Shaders;
 
-/// <summary>The product for CUDA and OpenCL: a group makes the 16 rows of a panel for one token.</summary>
+/// <summary>The product for CUDA and OpenCL: a thread group makes the 16 rows of a panel for one token.</summary>
 static class MatMulIlgpu
 {
     const int Lanes = 32;          // lanes that read 512 consecutive bytes: 8 words of 16 rows
-    const int Teams = 4;           // they take every fourth tile
-    const int Threads = Lanes * Teams;
-    const int Partials = Teams * 8 * Tile.Rows;
+    const int Slices = 4;          // they take every fourth tile
+    const int Threads = Lanes * Slices;
+    const int Partials = Slices * 8 * Tile.Rows;
 
     public readonly record struct Shape(int Tokens, int Outer, int Inner, int Add, int PerWord, int Half, int Reduced, int HasBias, int HasCount);
 
@@ -18,7 +18,8 @@ static class MatMulIlgpu
     {
         var a = call.Args<MatMulOp.Args>();
         Tensor w = call.Tensors[MatMulOp.W], x = call.Tensors[MatMulOp.X], bias = call.Tensors[MatMulOp.Bias], count = call.Tensors[MatMulOp.Count];
-        var shape = new Shape(a.Tokens, a.Outer, a.Inner, a.Add, Tile.PerWord(w.Type), w.Type == DType.F16 ? 1 : 0, x.Type == DType.A8 ? 1 : 0, bias.IsNone ? 0 : 1, count.IsNone ? 0 : 1);
+        var shape = new Shape(a.Tokens, a.Outer, a.Inner, a.Add, Tile.PerWord(w.Type), w.Type == DType.F16 ? 1 : 0, x.Type == DType.A8 ? 1 : 0,
+            bias.IsNone ? 0 : 1, count.IsNone ? 0 : 1);
         var kernel = on.LoadStreamKernel<ArrayView<byte>, ArrayView<byte>, ArrayView<byte>, ArrayView<byte>, ArrayView<byte>, Shape>(Kernel);
         ArrayView<byte> wv = view(w), xv = view(x), yv = view(call.Tensors[MatMulOp.Y]), bv = view(bias), cv = view(count);
         var config = new KernelConfig(new Index3D(Tile.Panels(a.Outer), a.Tokens, 1), new Index3D(Threads, 1, 1));
@@ -31,15 +32,15 @@ static class MatMulIlgpu
         int panel = Grid.IdxX, token = Grid.IdxY;
         // All threads of a group agree on this, so that none waits at the barrier alone.
         bool real = a.HasCount == 0 || token < count.Cast<int>()[0];
-        int lane = Group.IdxX % Lanes, team = Group.IdxX / Lanes, row = lane % 4 * 4, word = lane / 4;
+        int lane = Group.IdxX % Lanes, slice = Group.IdxX / Lanes, row = lane % 4 * 4, word = lane / 4;
         int tiles = (a.Inner + 31) / 32, words = 32 / a.PerWord, tileInts = Tile.Rows * words;
         var values = w.Cast<int>();
         long panelAt = (long)panel * tiles * tileInts, scaleAt = (long)((a.Outer + 15) / 16) * tiles * tileInts + (long)panel * tiles * 8; // in 32-bit words
         int strideWords = a.Reduced != 0 ? (tiles * 40 + 63) / 64 * 16 : tiles * 32;
         var xs = x.Cast<int>();
-        long record = (long)token * strideWords;
+        long xRow = (long)token * strideWords;
         float s0 = 0, s1 = 0, s2 = 0, s3 = 0;
-        for (int tile = team; real && tile < tiles; tile += Teams)
+        for (int tile = slice; real && tile < tiles; tile += Slices)
             for (int part = 0; part < words / 8; part++)
             {
                 long at = panelAt + (long)tile * tileInts + (part * 8 + word) * 16 + row;
@@ -51,8 +52,8 @@ static class MatMulIlgpu
                     float c0 = Bits.Half(low), c1 = Bits.Half(low >> 16), c2 = Bits.Half(high), c3 = Bits.Half(high >> 16);
                     if (a.Reduced != 0)
                     {
-                        int q = xs[record + tile * 8 + word];
-                        float scale = Interop.IntAsFloat((uint)xs[record + tiles * 8 + tile]);
+                        int q = xs[xRow + tile * 8 + word];
+                        float scale = Interop.IntAsFloat((uint)xs[xRow + tiles * 8 + tile]);
                         s0 += Bits.Dot(w0, q) * (c0 * scale);
                         s1 += Bits.Dot(w1, q) * (c1 * scale);
                         s2 += Bits.Dot(w2, q) * (c2 * scale);
@@ -63,7 +64,7 @@ static class MatMulIlgpu
                         float d0 = 0, d1 = 0, d2 = 0, d3 = 0;
                         for (int j = 0; j < 4; j++)
                         {
-                            float v = Interop.IntAsFloat((uint)xs[record + tile * 32 + k + j]);
+                            float v = Interop.IntAsFloat((uint)xs[xRow + tile * 32 + k + j]);
                             int shift = 24 - 8 * j;
                             d0 += (w0 << shift >> 24) * v;
                             d1 += (w1 << shift >> 24) * v;
@@ -79,7 +80,7 @@ static class MatMulIlgpu
                 }
                 for (int j = 0; j < a.PerWord; j++)
                 {
-                    float v = Interop.IntAsFloat((uint)xs[record + tile * 32 + k + j]);
+                    float v = Interop.IntAsFloat((uint)xs[xRow + tile * 32 + k + j]);
                     s0 += Element(w0, j, a) * v;
                     s1 += Element(w1, j, a) * v;
                     s2 += Element(w2, j, a) * v;
@@ -87,8 +88,8 @@ static class MatMulIlgpu
                 }
             }
 
-        // the sums of a row, in the order of teams and words
-        int slot = (team * 8 + word) * Tile.Rows + row;
+        // the sums of a row, in the order of slices and words
+        int slot = (slice * 8 + word) * Tile.Rows + row;
         partial[slot] = s0;
         partial[slot + 1] = s1;
         partial[slot + 2] = s2;
@@ -97,7 +98,7 @@ static class MatMulIlgpu
         int n = panel * Tile.Rows + Group.IdxX;
         if (!real || Group.IdxX >= Tile.Rows || n >= a.Outer) return;
         float sum = 0;
-        for (int i = 0; i < Teams * 8; i++) sum += partial[i * Tile.Rows + Group.IdxX];
+        for (int i = 0; i < Slices * 8; i++) sum += partial[i * Tile.Rows + Group.IdxX];
         if (a.HasBias != 0) sum += bias.Cast<float>()[n];
         var ys = y.Cast<float>();
         long yAt = (long)token * ((a.Outer + 31) / 32 * 32) + n;
@@ -105,5 +106,6 @@ static class MatMulIlgpu
     }
 
     static float Element(int word, int j, Shape a) =>
-        a.PerWord == 1 ? Interop.IntAsFloat((uint)word) : a.Half != 0 ? Bits.Half(word >> (16 * j)) : Interop.IntAsFloat((uint)(j == 0 ? word << 16 : word & unchecked((int)0xffff0000)));
+        a.PerWord == 1 ? Interop.IntAsFloat((uint)word) : a.Half != 0 ? Bits.Half(word >> (16 * j))
+            : Interop.IntAsFloat((uint)(j == 0 ? word << 16 : word & unchecked((int)0xffff0000)));
 }

@@ -2,22 +2,6 @@ namespace Tessera.Shaders;
 
 public static partial class MatMulOp
 {
-    const int GroupTokens = 4;
-
-    static Variant[] Vulkan => VariantsOf("MatMul", W, X, call => new Groups(Tile.Panels(call.Args<Args>().Outer), (call.Args<Args>().Tokens + GroupTokens - 1) / GroupTokens));
-
-    /// <summary>The variants of an op that multiplies panels with rows, best first.</summary>
-    internal static Variant[] VariantsOf(string op, int w, int x, Func<Call, Groups> groups)
-    {
-        Variant Of(string name, DType wType, DType xType, Func<Features, bool> needs) => new($"{op}.{name}", (features, call) => call.Tensors[w].Type == wType && call.Tensors[x].Type == xType && needs(features), groups);
-        return
-        [
-            Of("q8.a8.dot", DType.Q8, DType.A8, f => f.IntegerDot),
-            Of("q8.a8", DType.Q8, DType.A8, _ => true),
-            Of("q8.f32", DType.Q8, DType.F32, _ => true),
-            Of("f16.f32", DType.F16, DType.F32, _ => true),
-            Of("bf16.f32", DType.BF16, DType.F32, _ => true),
-            Of("f32.f32", DType.F32, DType.F32, _ => true),
-        ];
-    }
+    static Variant[] Vulkan => Panel.Variants("MatMul", W, X, call =>
+        new Groups(Tile.Panels(call.Args<Args>().Outer), Tile.TokenTiles(call.Args<Args>().Tokens)));
 }

@@ -10,7 +10,7 @@ public static unsafe partial class QkRopeOp
         var a = call.Args<Args>();
         int all = a.Heads + 2 * a.KvHeads, half = a.HeadDim / 2;
         int tokens = call.Count(Count, a.Tokens);
-        float* turned = stackalloc float[a.HeadDim];
+        float* rotated = stackalloc float[a.HeadDim];
         for (int unit = begin; unit < end; unit++)
         {
             int t = unit / all, head = unit % all;
@@ -23,7 +23,7 @@ public static unsafe partial class QkRopeOp
             }
             bool query = head < a.Heads;
             float* w = call.At<float>(query ? QNorm : KNorm), rope = call.At<float>(Rope) + (long)t * a.HeadDim;
-            float* to = query ? x : turned;
+            float* to = query ? x : rotated;
             Vector512<float> squares = default;
             for (int d = 0; d < a.HeadDim; d += 16) squares = Vector512.FusedMultiplyAdd(Vector512.Load(x + d), Vector512.Load(x + d), squares);
             var factor = Vector512.Create(1 / MathF.Sqrt(Vector512.Sum(squares) / a.HeadDim + a.Eps));
@@ -35,7 +35,7 @@ public static unsafe partial class QkRopeOp
                 (low * cos - high * sin).Store(to + d);
                 (high * cos + low * sin).Store(to + d + half);
             }
-            if (!query) Store(call, Keys, t, head - a.Heads, turned);
+            if (!query) Store(call, Keys, t, head - a.Heads, rotated);
         }
     }
 
@@ -43,29 +43,29 @@ public static unsafe partial class QkRopeOp
     static void Store(Call call, int cache, int token, int kvHead, float* x)
     {
         var a = call.Args<Args>();
-        int slot = call.At<int>(Slots)[token], place = slot % KvBlock.Tokens, groups = a.HeadDim / Tile.K;
+        int slot = call.At<int>(Slots)[token], place = slot % KvBlock.Tokens, scaleBlocks = a.HeadDim / Tile.K;
         if (slot < 0) return;
         DType type = call.Tensors[cache].Type;
         int bytes = Tile.K * type.ElementBytes();
         byte* block = call.At<byte>(cache) + KvBlock.Offset(type, a.KvHeads, a.HeadDim, slot / KvBlock.Tokens, kvHead);
         float* scales = (float*)(block + KvBlock.Tokens * a.HeadDim);
-        byte* group = stackalloc byte[Tile.K * sizeof(float)];
-        for (int g = 0; g < groups; g++)
+        byte* packed = stackalloc byte[Tile.K * sizeof(float)];
+        for (int g = 0; g < scaleBlocks; g++)
         {
             Vector512<float> low = Vector512.Load(x + g * Tile.K), high = Vector512.Load(x + g * Tile.K + 16);
             if (type == DType.F16)
             {
-                Lanes.StoreHalves(group, low);
-                Lanes.StoreHalves(group + 32, high);
+                Lanes.StoreHalves(packed, low);
+                Lanes.StoreHalves(packed + 32, high);
             }
-            else Lanes.StoreGroup(group, type == DType.Q8 ? DType.A8 : DType.F32, Tile.K, 0, low, high);
-            if (cache == Values) Unsafe.CopyBlockUnaligned(block + KvBlock.ValueOffset(type, a.HeadDim, place, g * Tile.K), group, (uint)bytes);
+            else Lanes.StoreBlock(packed, type == DType.Q8 ? DType.A8 : DType.F32, Tile.K, 0, low, high);
+            if (cache == Values) Unsafe.CopyBlockUnaligned(block + KvBlock.ValueOffset(type, a.HeadDim, place, g * Tile.K), packed, (uint)bytes);
             else
             {
                 int* words = (int*)(block + KvBlock.KeyOffset(type, place, g * Tile.K));
-                for (int w = 0; w < bytes / Tile.WordBytes; w++) words[w * KvBlock.Tokens] = ((int*)group)[w];
+                for (int w = 0; w < bytes / Tile.WordBytes; w++) words[w * KvBlock.Tokens] = ((int*)packed)[w];
             }
-            if (type == DType.Q8) scales[cache == Values ? place * groups + g : g * KvBlock.Tokens + place] = *(float*)(group + Rows.ScaleOffset(Tile.K));
+            if (type == DType.Q8) scales[cache == Values ? place * scaleBlocks + g : g * KvBlock.Tokens + place] = *(float*)(packed + Rows.ScaleOffset(Tile.K));
         }
     }
 }

@@ -7,7 +7,7 @@ public static unsafe partial class QkRopeOp
         var a = call.Args<Args>();
         int all = a.Heads + 2 * a.KvHeads, half = a.HeadDim / 2;
         int tokens = call.Count(Count, a.Tokens);
-        var turned = new float[a.HeadDim];
+        var rotated = new float[a.HeadDim];
         for (int unit = begin; unit < end; unit++)
         {
             int t = unit / all, head = unit % all;
@@ -26,12 +26,12 @@ public static unsafe partial class QkRopeOp
             for (int d = 0; d < half; d++)
             {
                 double low = x[d] * factor * w[d], high = x[d + half] * factor * w[d + half];
-                turned[d] = (float)(low * rope[d] - high * rope[d + half]);
-                turned[d + half] = (float)(high * rope[d] + low * rope[d + half]);
+                rotated[d] = (float)(low * rope[d] - high * rope[d + half]);
+                rotated[d + half] = (float)(high * rope[d] + low * rope[d + half]);
             }
-            if (query) turned.CopyTo(new Span<float>(x, a.HeadDim));
+            if (query) rotated.CopyTo(new Span<float>(x, a.HeadDim));
             else
-                fixed (float* k = turned) StoreKey(call, t, head - a.Heads, k);
+                fixed (float* k = rotated) StoreKey(call, t, head - a.Heads, k);
         }
     }
 

@@ -1,5 +1,5 @@
 #version 460
-// Per head of q and k: RMSNorm, then rotation; q stays in place, k and v go to the KV cache. A group takes a head of a token.
+// Per head of q and k: RMSNorm, then rotation; q stays in place, k and v go to the KV cache. A workgroup takes a head of a token.
 // variant: f16 -DKV_F16
 // variant: f32
 // variant: q8 -DKV_Q8
@@ -7,7 +7,6 @@
 #include "tile.glsl"
 
 const int THREADS = 64;
-const int MAX_DIM = 256;
 #if defined(KV_Q8)
 const int WORD_K = 4;
 #elif defined(KV_F16)
@@ -23,17 +22,15 @@ layout(push_constant) uniform Args {
     float eps;
 } a;
 
-shared float head[MAX_DIM];
+shared float head[MAX_HEAD_DIM];
 shared float partial[THREADS];
 #ifdef KV_Q8
-shared float scales[MAX_DIM / 32];
+shared float scales[MAX_HEAD_DIM / SCALE_BLOCK];
 #endif
 
 uint packWord(int word) {
 #if defined(KV_Q8)
-    float scale = scales[word / 8];
-    ivec4 v = scale == 0 ? ivec4(0) : ivec4(roundEven(vec4(head[word * 4], head[word * 4 + 1], head[word * 4 + 2], head[word * 4 + 3]) / scale));
-    return uint(v.x & 255) | uint(v.y & 255) << 8 | uint(v.z & 255) << 16 | uint(v.w & 255) << 24;
+    return packedBytes(quantised(vec4(head[word * 4], head[word * 4 + 1], head[word * 4 + 2], head[word * 4 + 3]), scales[word / 8]));
 #elif defined(KV_F16)
     return packHalf2x16(vec2(head[word * 2], head[word * 2 + 1]));
 #else
@@ -55,14 +52,15 @@ void main() {
     partial[thread] = squares;
     barrier();
     if (!value) {
-        for (int some = THREADS / 2; some > 0; some /= 2) {
-            if (thread < some) partial[thread] += partial[thread + some];
+        for (int width = THREADS / 2; width > 0; width /= 2) {
+            if (thread < width) partial[thread] += partial[thread + width];
             barrier();
         }
         float factor = 1 / sqrt(partial[0] / dim + a.eps);
         Floats w = Floats(query ? a.qNorm : a.kNorm), rope = Floats(a.rope + uint64_t(token) * dim * 4);
         for (int d = thread; d < pairs; d += THREADS) {
-            float low = head[d] * factor * w.at[d], high = head[d + pairs] * factor * w.at[d + pairs], c = rope.at[d], s = rope.at[d + pairs];
+            float low = head[d] * factor * w.at[d], high = head[d + pairs] * factor * w.at[d + pairs];
+            float c = rope.at[d], s = rope.at[d + pairs];
             head[d] = low * c - high * s;
             head[d + pairs] = high * c + low * s;
         }
@@ -77,11 +75,12 @@ void main() {
     uint64_t block = (uint64_t(slot / KV_TOKENS) * a.kvHeads + kvHead) * kvHeadBytes(dim, WORD_K);
     int place = slot % KV_TOKENS, words = dim / WORD_K;
 #ifdef KV_Q8
-    if (thread < dim / 32) {
-        float most = 0;
-        for (int d = thread * 32; d < thread * 32 + 32; d++) most = max(most, abs(head[d]));
-        scales[thread] = most < 1e-30 ? 0 : most / 127;
-        Floats((value ? a.values : a.keys) + block + KV_TOKENS * dim).at[value ? place * dim / 32 + thread : thread * KV_TOKENS + place] = scales[thread];
+    if (thread < dim / SCALE_BLOCK) {
+        float largest = 0;
+        for (int d = thread * SCALE_BLOCK; d < (thread + 1) * SCALE_BLOCK; d++) largest = max(largest, abs(head[d]));
+        scales[thread] = blockScale(largest);
+        Floats to = Floats((value ? a.values : a.keys) + block + KV_TOKENS * dim);
+        to.at[value ? place * dim / SCALE_BLOCK + thread : thread * KV_TOKENS + place] = scales[thread];
     }
     barrier();
 #endif

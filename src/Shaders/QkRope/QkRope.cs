@@ -5,7 +5,8 @@ namespace Tessera.Shaders;
 /// qkv: F32 (tokens, (heads + 2 · kvHeads) · headDim) rows. qNorm, kNorm: F32 (1, headDim) packed.
 /// rope: F32 (tokens, headDim) packed: headDim/2 cosines, then headDim/2 sines of the token's angles, YaRN's attention factor included.
 /// The pair (i, i + headDim/2) turns: x'[i] = x[i]·c − x[i+h]·s, x'[i+h] = x[i+h]·c + x[i]·s.
-/// slots: I32 (1, tokens) packed: block · 16 + place of the token in the cache; negative stores nothing. keys, values: F32, F16 or Q8, see <see cref="KvBlock"/>.
+/// slots: I32 (1, tokens) packed: block · 16 + place of the token in the cache; negative stores nothing. keys, values: F32, F16 or Q8, see
+/// <see cref="KvBlock"/>.
 /// </remarks>
 public static partial class QkRopeOp
 {
@@ -26,12 +27,15 @@ public static partial class QkRopeOp
 
     extension(IRecorder gpu)
     {
-        public void QkRope(Tensor qkv, Tensor qNorm, Tensor kNorm, Tensor rope, Tensor slots, Tensor keys, Tensor values, int heads, int kvHeads, float eps, Tensor count)
+        public void QkRope(Tensor qkv, Tensor qNorm, Tensor kNorm, Tensor rope, Tensor slots, Tensor keys, Tensor values, int heads, int kvHeads, float eps,
+            Tensor count)
         {
             int headDim = qNorm.Cols;
-            Shape.Require("QkRope", headDim % 32 == 0 && headDim <= AttentionOp.MaxHeadDim && qkv.Cols == (heads + 2 * kvHeads) * headDim && kNorm.Cols == headDim && rope.Cols == headDim
+            Shape.Require("QkRope", headDim % 32 == 0 && headDim <= AttentionOp.MaxHeadDim && qkv.Cols == (heads + 2 * kvHeads) * headDim
+                && kNorm.Cols == headDim && rope.Cols == headDim
                 && keys.Cols == headDim && values.Cols == headDim && keys.Type == values.Type,
-                "qkv f32 (tokens, (heads + 2 kvHeads) · headDim), norms (1, headDim), rope (tokens, headDim), keys and values of one type", qkv, qNorm, kNorm, rope, keys, values);
+                "qkv f32 (tokens, (heads + 2 kvHeads) · headDim), norms (1, headDim), rope (tokens, headDim), keys and values of one type", qkv, qNorm, kNorm,
+                rope, keys, values);
             gpu.Launch(Kernel, new Args(qkv.RowCount, heads, kvHeads, headDim, eps), qkv, qNorm, kNorm, rope, slots, keys, values, count);
         }
     }

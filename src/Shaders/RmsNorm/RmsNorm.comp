@@ -1,5 +1,5 @@
 #version 460
-// y[t,c] = x[t,c] / sqrt(mean_c(x[t,c]²) + eps) · w[c]. A group takes a token.
+// y[t,c] = x[t,c] / sqrt(mean_c(x[t,c]²) + eps) · w[c]. A workgroup takes a token.
 // variant: f32
 // variant: a8 -DY_A8
 #extension GL_GOOGLE_include_directive : require
@@ -25,8 +25,8 @@ void main() {
     for (int c = thread; c < a.dim; c += THREADS) squares = fma(x.at[c], x.at[c], squares);
     partial[thread] = squares;
     barrier();
-    for (int some = THREADS / 2; some > 0; some /= 2) {
-        if (thread < some) partial[thread] += partial[thread + some];
+    for (int width = THREADS / 2; width > 0; width /= 2) {
+        if (thread < width) partial[thread] += partial[thread + width];
         barrier();
     }
     float factor = 1 / sqrt(partial[0] / a.dim + a.eps);

@@ -1,7 +1,8 @@
 namespace Tessera.Shaders;
 
 /// <summary>y[t,c] = x[t,c] / sqrt(mean_c(x[t,c]²) + eps) · w[c], quantised where y is A8.</summary>
-/// <remarks>x: F32 (tokens, dim) rows. w: F32 (1, dim) packed. y: F32 or A8 (tokens, dim) rows, padding included. Moves 4 · tokens · dim bytes in and the bytes of y out. Formula: Zhang and Sennrich 2019, as T5 and Qwen3 use it.</remarks>
+/// <remarks>x: F32 (tokens, dim) rows. w: F32 (1, dim) packed. y: F32 or A8 (tokens, dim) rows, padding included. Moves 4 · tokens · dim bytes in and the
+/// bytes of y out. Formula: Zhang and Sennrich 2019, as T5 and Qwen3 use it.</remarks>
 public static partial class RmsNormOp
 {
     public readonly record struct Args(int Tokens, int Dim, float Eps);

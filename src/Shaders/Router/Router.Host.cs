@@ -17,25 +17,25 @@ public static unsafe partial class RouterOp
             RmsNormOp.Row(x, call.At<float>(Norm), a.Dim, a.Eps, call.At<byte>(Y) + (long)t * Rows.Stride(y.Type, a.Dim), y.Type);
             RmsNormOp.Row(x, call.At<float>(Norm), a.Dim, a.Eps, (byte*)row, DType.F32);
             for (int panel = 0; panel < Tile.Panels(a.Experts); panel++) Panel.Product(call.Tensors[W], panel, DType.F32, rows, 1, logits + panel * Tile.Rows);
-            Choose(a, new Span<float>(logits, a.Experts), call.At<int>(Ids) + t * a.Active, call.At<float>(Weights) + t * a.Active);
+            Choose(a, new Span<float>(logits, a.Experts), call.At<int>(Chosen) + t * a.PerToken, call.At<float>(Shares) + t * a.PerToken);
         }
     }
 
-    static void Choose(in Args a, Span<float> logits, int* ids, float* weights)
+    static void Choose(in Args a, Span<float> logits, int* chosen, float* shares)
     {
-        float largest = float.NegativeInfinity, total = 0, some = 0;
+        float largest = float.NegativeInfinity, total = 0, chosenSum = 0;
         foreach (float l in logits) largest = MathF.Max(largest, l);
         foreach (float l in logits) total += MathF.Exp(l - largest);
-        for (int i = 0; i < a.Active; i++)
+        for (int i = 0; i < a.PerToken; i++)
         {
             int best = 0;
             for (int e = 1; e < logits.Length; e++)
                 if (logits[e] > logits[best]) best = e;
-            ids[i] = best;
-            some += weights[i] = MathF.Exp(logits[best] - largest);
+            chosen[i] = best;
+            chosenSum += shares[i] = MathF.Exp(logits[best] - largest);
             logits[best] = float.NegativeInfinity;
         }
-        float divisor = a.Renormalise != 0 ? some : total;
-        for (int i = 0; i < a.Active; i++) weights[i] /= divisor;
+        float divisor = a.Renormalise != 0 ? chosenSum : total;
+        for (int i = 0; i < a.PerToken; i++) shares[i] /= divisor;
     }
 }

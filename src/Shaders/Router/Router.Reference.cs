@@ -18,12 +18,12 @@ public static unsafe partial class RouterOp
                 for (int c = 0; c < a.Dim; c++) p[e] += (double)row[c] * Elements.Weight(call.Tensors[W], e, c);
             }
             double largest = p.Max(), total = p.Sum(l => Math.Exp(l - largest));
-            int[] chosen = [.. Enumerable.Range(0, a.Experts).OrderByDescending(e => p[e]).ThenBy(e => e).Take(a.Active)];
+            int[] chosen = [.. Enumerable.Range(0, a.Experts).OrderByDescending(e => p[e]).ThenBy(e => e).Take(a.PerToken)];
             double divisor = a.Renormalise != 0 ? chosen.Sum(e => Math.Exp(p[e] - largest)) : total;
-            for (int i = 0; i < a.Active; i++)
+            for (int i = 0; i < a.PerToken; i++)
             {
-                call.At<int>(Ids)[t * a.Active + i] = chosen[i];
-                call.At<float>(Weights)[t * a.Active + i] = (float)(Math.Exp(p[chosen[i]] - largest) / divisor);
+                call.At<int>(Chosen)[t * a.PerToken + i] = chosen[i];
+                call.At<float>(Shares)[t * a.PerToken + i] = (float)(Math.Exp(p[chosen[i]] - largest) / divisor);
             }
         }
     }

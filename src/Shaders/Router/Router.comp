@@ -1,19 +1,18 @@
 #version 460
-// Norms a row and chooses its experts. A group takes a token; 16 threads share a row of the router's matrix.
+// Norms a row and chooses its experts. A workgroup takes a token; 16 threads share a row of the router's matrix.
 // variant: f32
 // variant: a8 -DY_A8
 #extension GL_GOOGLE_include_directive : require
 #include "tile.glsl"
 
 const int THREADS = 256;
-const int MAX_EXPERTS = 512;
 const int PARTS = THREADS / TILE_ROWS;
 #include "store.glsl"
 
 layout(local_size_x = THREADS) in;
 layout(push_constant) uniform Args {
-    uint64_t x, norm, w, y, ids, weights, count;
-    int tokens, dim, experts, chosen, renormalise;
+    uint64_t x, norm, w, y, chosen, shares, count;
+    int tokens, dim, experts, perToken, renormalise;
     float eps;
 } a;
 
@@ -21,13 +20,16 @@ shared float partial[THREADS];
 shared int partialId[THREADS];
 shared float logits[MAX_EXPERTS];
 
-// The sum or the maximum of all threads' values.
-float reduce(float v, bool largest, int thread) {
+// The sum or the maximum of total threads' values.
+float reduce(float v, bool maximum, int thread) {
     barrier();
     partial[thread] = v;
     barrier();
-    for (int some = THREADS / 2; some > 0; some /= 2) {
-        if (thread < some) partial[thread] = largest ? max(partial[thread], partial[thread + some]) : partial[thread] + partial[thread + some];
+    for (int width = THREADS / 2; width > 0; width /= 2) {
+        if (thread < width) {
+            float other = partial[thread + width];
+            partial[thread] = maximum ? max(partial[thread], other) : partial[thread] + other;
+        }
         barrier();
     }
     return partial[0];
@@ -65,18 +67,18 @@ void main() {
         }
     }
     barrier();
-    float most = -1.0 / 0.0;
-    for (int e = thread; e < a.experts; e += THREADS) most = max(most, logits[e]);
-    most = reduce(most, true, thread);
-    float all = 0;
-    for (int e = thread; e < a.experts; e += THREADS) all += exp(logits[e] - most);
-    all = reduce(all, false, thread);
+    float largest = -1.0 / 0.0;
+    for (int e = thread; e < a.experts; e += THREADS) largest = max(largest, logits[e]);
+    largest = reduce(largest, true, thread);
+    float total = 0;
+    for (int e = thread; e < a.experts; e += THREADS) total += exp(logits[e] - largest);
+    total = reduce(total, false, thread);
 
     // the best, one after the other; of equals the lowest id
-    Ints ids = Ints(a.ids + uint64_t(token) * a.chosen * 4);
-    Floats weights = Floats(a.weights + uint64_t(token) * a.chosen * 4);
-    float some = 0;
-    for (int i = 0; i < a.chosen; i++) {
+    Ints chosen = Ints(a.chosen + uint64_t(token) * a.perToken * 4);
+    Floats shares = Floats(a.shares + uint64_t(token) * a.perToken * 4);
+    float chosenSum = 0;
+    for (int i = 0; i < a.perToken; i++) {
         int best = -1;
         for (int e = thread; e < a.experts; e += THREADS)
             if (best < 0 || logits[e] > logits[best]) best = e;
@@ -91,16 +93,16 @@ void main() {
             barrier();
         }
         best = partialId[0];
-        float p = exp(logits[best] - most);
-        some += p;
+        float p = exp(logits[best] - largest);
+        chosenSum += p;
         if (thread == 0) {
-            ids.at[i] = best;
-            weights.at[i] = p;
+            chosen.at[i] = best;
+            shares.at[i] = p;
         }
         barrier();
         if (thread == 0) logits[best] = -1.0 / 0.0;
         barrier();
     }
     if (thread == 0)
-        for (int i = 0; i < a.chosen; i++) weights.at[i] /= a.renormalise != 0 ? some : all;
+        for (int i = 0; i < a.perToken; i++) shares.at[i] /= a.renormalise != 0 ? chosenSum : total;
 }

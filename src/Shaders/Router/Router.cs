@@ -2,21 +2,22 @@ namespace Tessera.Shaders;
 
 /// <summary>Norms a row as <see cref="RmsNormOp"/> does and chooses its experts: p = softmax_e(Σ_c y[t,c] · w[e,c]), the k largest, ties by lower id.</summary>
 /// <remarks>
-/// x: F32 (tokens, dim) rows. norm: F32 (1, dim) packed. w: F32 (experts, dim) panels. y: F32 or A8 (tokens, dim) rows, what the experts read; the choice itself is made in F32.
-/// ids: I32 (tokens, k) packed, most probable first. weights: F32 (tokens, k) packed: their p, divided by the sum of the k where that is asked for.
+/// x: F32 (tokens, dim) rows. norm: F32 (1, dim) packed. w: F32 (experts, dim) panels. y: F32 or A8 (tokens, dim) rows, what the experts read; the choice
+/// itself is made in F32.
+/// chosen: I32 (tokens, k) packed, most probable first. shares: F32 (tokens, k) packed: their p, divided by the sum of the k where that is asked for.
 /// </remarks>
 public static partial class RouterOp
 {
-    public readonly record struct Args(int Tokens, int Dim, int Experts, int Active, int Renormalise, float Eps);
+    public readonly record struct Args(int Tokens, int Dim, int Experts, int PerToken, int Renormalise, float Eps);
 
-    public const int X = 0, Norm = 1, W = 2, Y = 3, Ids = 4, Weights = 5, Count = 6;
+    public const int X = 0, Norm = 1, W = 2, Y = 3, Chosen = 4, Shares = 5, Count = 6;
 
-    public const int MaxExperts = 512, MaxActive = 64;
+    public const int MaxExperts = 512, MaxPerToken = 64;
 
     public static readonly Kernel Kernel = new()
     {
         Name = "Router",
-        Bindings = ["x:in", "norm:in", "w:in", "y:out", "ids:out", "weights:out", "count:in"],
+        Bindings = ["x:in", "norm:in", "w:in", "y:out", "chosen:out", "shares:out", "count:in"],
         ArgBytes = 24,
         Units = call => call.Args<Args>().Tokens,
         Reference = Reference,
@@ -26,12 +27,15 @@ public static partial class RouterOp
 
     extension(IRecorder gpu)
     {
-        public void Router(Tensor x, Tensor norm, Tensor w, Tensor y, Tensor ids, Tensor weights, float eps, bool renormalise, Tensor count)
+        public void Router(Tensor x, Tensor norm, Tensor w, Tensor y, Tensor chosen, Tensor shares, float eps, bool renormalise, Tensor count)
         {
-            Shape.Require("Router", x.Cols == norm.Cols && w.Cols == x.Cols && y.Cols == x.Cols && y.RowCount == x.RowCount && x.Type == DType.F32 && w.Type == DType.F32 && y.Type is DType.F32 or DType.A8
-                && w.RowCount <= MaxExperts && ids.RowCount == x.RowCount && weights.RowCount == x.RowCount && ids.Cols == weights.Cols && ids.Cols <= Math.Min(w.RowCount, MaxActive),
-                "x f32 (tokens, dim), norm f32 (1, dim), w f32 (experts, dim), y f32 or a8 (tokens, dim), ids i32 and weights f32 (tokens, k)", x, norm, w, y, ids, weights);
-            gpu.Launch(Kernel, new Args(x.RowCount, x.Cols, w.RowCount, ids.Cols, renormalise ? 1 : 0, eps), x, norm, w, y, ids, weights, count);
+            Shape.Require("Router", x.Cols == norm.Cols && w.Cols == x.Cols && y.Cols == x.Cols && y.RowCount == x.RowCount && x.Type == DType.F32
+                && w.Type == DType.F32 && y.Type is DType.F32 or DType.A8
+                && w.RowCount <= MaxExperts && chosen.RowCount == x.RowCount && shares.RowCount == x.RowCount && chosen.Cols == shares.Cols
+                && chosen.Cols <= Math.Min(w.RowCount, MaxPerToken),
+                "x f32 (tokens, dim), norm f32 (1, dim), w f32 (experts, dim), y f32 or a8 (tokens, dim), chosen i32 and shares f32 (tokens, k)", x, norm, w,
+                y, chosen, shares);
+            gpu.Launch(Kernel, new Args(x.RowCount, x.Cols, w.RowCount, chosen.Cols, renormalise ? 1 : 0, eps), x, norm, w, y, chosen, shares, count);
         }
     }
 }

@@ -4,16 +4,14 @@ using System.Runtime.Intrinsics;
 namespace Tessera.Shaders;
 
 /// <summary>The product of one panel of weights with a few rows of activations, on the host: the inner loop of every matrix op.</summary>
-/// <remarks>Whatever the path, row r of token t sees the same operations in the same order, so that an answer does not depend on who shares the batch.</remarks>
+/// <remarks>Whatever the path, row r of token t sees the same operations in the same order, so that an answer does not depend on who shares the
+/// batch.</remarks>
 static unsafe partial class Panel
 {
-    /// <summary>Tokens that share one reading of a panel.</summary>
-    public const int Tokens = 4;
-
-    /// <summary>sums[t, r] = Σ_k x[token + t, k] · w[16 · panel + r, k] for t below <paramref name="tokens"/>, at most <see cref="Tokens"/>.</summary>
+    /// <summary>sums[t, r] = Σ_k x[token + t, k] · w[16 · panel + r, k] for t below <paramref name="tokens"/>, at most <see cref="Tile.Tokens"/>.</summary>
     public static void Product(in Tensor w, int panel, in Tensor x, int token, int tokens, float* sums)
     {
-        byte** rows = stackalloc byte*[Tokens];
+        byte** rows = stackalloc byte*[Tile.Tokens];
         int stride = Rows.Stride(x.Type, x.Cols);
         for (int t = 0; t < tokens; t++) rows[t] = (byte*)x.Address + (long)(token + t) * stride;
         Product(w, panel, x.Type, rows, tokens, sums);
@@ -27,7 +25,7 @@ static unsafe partial class Panel
         byte* scales = (byte*)w.Address + Tile.ScalePlane(w.Type, w.RowCount, w.Cols) + (long)panel * tiles * Tile.ScaleBytes(w.Type);
         if (type == DType.A8)
         {
-            if (tokens == Tokens && System.Runtime.Intrinsics.X86.AvxVnni.IsSupported) IntegerVnni4(values, scales, tiles, rows, w.Cols, sums);
+            if (tokens == Tile.Tokens && System.Runtime.Intrinsics.X86.AvxVnni.IsSupported) IntegerVnni4(values, scales, tiles, rows, w.Cols, sums);
             else
                 for (int t = 0; t < tokens; t++)
                     Integer(values, scales, tiles, rows[t], w.Cols, sums + t * Tile.Rows);
@@ -44,7 +42,7 @@ static unsafe partial class Panel
 
     static void Float<TWord>(byte* values, byte* scales, int tiles, byte** rows, int tokens, float* sums) where TWord : struct, IWord
     {
-        if (tokens == Tokens)
+        if (tokens == Tile.Tokens)
         {
             Float4<TWord>(values, scales, tiles, (float*)rows[0], (float*)rows[1], (float*)rows[2], (float*)rows[3], sums);
             return;

@@ -18,7 +18,8 @@ static unsafe partial class Panel
         var sum = Vector512<float>.Zero;
         for (int tile = 0; tile < tiles; tile++, values += TileBytes, scales += 2 * Tile.Rows, x += Tile.K)
         {
-            sum = Vector512.FusedMultiplyAdd(Vector512.ConvertToSingle(TileDot(values, x, xSums[tile])), Lanes.Halves(scales) * Vector512.Create(xScales[tile]), sum);
+            sum = Vector512.FusedMultiplyAdd(Vector512.ConvertToSingle(TileDot(values, x, xSums[tile])),
+                Lanes.Halves(scales) * Vector512.Create(xScales[tile]), sum);
         }
         sum.Store(sums);
     }
