@@ -20,8 +20,11 @@ public sealed class Kernel
     /// <summary>How many independent units a call has for the reference and host bodies.</summary>
     public required Func<Call, int> Units { get; init; }
 
-    /// <summary>Floating-point operations of a call at most, where they are what takes the time.</summary>
-    public Func<Call, double> Flops { get; init; } = _ => 0;
+    /// <summary>Bytes that a call has to move for so much work: what is read once and what is written once, however the bodies do it.</summary>
+    public Func<Call, Workload, double> Bytes { get; init; } = (_, _) => 0;
+
+    /// <summary>Floating-point operations of a call for so much work, where they are what takes the time.</summary>
+    public Func<Call, Workload, double> Flops { get; init; } = (_, _) => 0;
 
     public required Body Reference { get; init; }
 
@@ -29,6 +32,24 @@ public sealed class Kernel
 
     /// <summary>Vulkan variants, best first: the first whose needs are met is taken.</summary>
     public Variant[] Vulkan { get; init; } = [];
+}
+
+/// <summary>How much of a call is real: a recording is made for a bucket of rows and the longest context, a step fills a part of them.</summary>
+/// <param name="Rows">Rows that are real, cut by each call to its bound.</param>
+/// <param name="Context">Tokens of the cache that are seen, over all sequences.</param>
+/// <param name="Pairs">Pairs of a token and a token that it sees.</param>
+/// <param name="PerToken">Experts of a token; 0 where there are none.</param>
+public readonly record struct Workload(int Rows, long Context, long Pairs, int PerToken)
+{
+    /// <summary>All that a call is recorded for.</summary>
+    public static readonly Workload Full = new(int.MaxValue, long.MaxValue, long.MaxValue, int.MaxValue);
+
+    /// <summary>Rows that follow each other in one sequence, behind <paramref name="depth"/> tokens in the cache.</summary>
+    public static Workload Chunk(int rows, int depth = 0, int perToken = 0) =>
+        new(rows, depth + rows, (long)rows * depth + (long)rows * (rows + 1) / 2, perToken);
+
+    /// <summary>The experts that so many rows are expected to choose among, where all are equally likely.</summary>
+    public double DistinctExperts(int experts) => experts * (1 - Math.Pow(1 - Math.Min(1.0, (double)PerToken / experts), Rows));
 }
 
 /// <summary>Thread groups of a dispatch.</summary>
@@ -63,6 +84,16 @@ public sealed class Call
     public int Units { get; }
 
     public ReadOnlySpan<byte> ArgBytes => args;
+
+    /// <summary>Bytes that the call has to move; GB/s are made of it.</summary>
+    public double Bytes(Workload work) => Kernel.Bytes(this, work);
+
+    /// <summary>Floating-point operations of the call.</summary>
+    public double Flops(Workload work) => Kernel.Flops(this, work);
+
+    /// <summary>Bytes of so many rows of a bound tensor.</summary>
+    internal double RowBytes(int binding, long rows) =>
+        Rows.Stride(Tensors[binding].Type, Tensors[binding].Cols) * (double)Math.Min(rows, Tensors[binding].RowCount);
 
     public ref readonly T Args<T>() where T : unmanaged => ref Unsafe.As<byte, T>(ref args[0]);
 

@@ -8,31 +8,32 @@ public class CatalogTests
 {
     static readonly string shaders = Path.Combine(Repository.Root, "src", "Shaders");
 
-    public static TheoryData<string> Ops => [.. OpCatalog.All.Select(k => k.Name)];
+    public static TheoryData<string> Ops => [.. OpCatalog.All.Select(o => o.Name)];
 
     [Theory, MemberData(nameof(Ops))]
-    public void An_op_has_its_folder_its_reference_and_its_tests(string name)
+    public void An_op_has_its_folder_its_reference_and_its_cases(string name)
     {
-        foreach (string file in new[] { $"{name}.cs", $"{name}.Reference.cs" }) Assert.True(File.Exists(Path.Combine(shaders, name, file)), $"{name}/{file} is missing");
-        Assert.Contains(Directory.EnumerateFiles(Path.Combine(Repository.Root, "tests", "Shaders.Tests"), "*.cs"), f => File.ReadAllText(f).Contains($"gpu.{name}(", StringComparison.Ordinal));
-        var kernel = OpCatalog.All.Single(k => k.Name == name);
+        foreach (string file in new[] { $"{name}.cs", $"{name}.Reference.cs", $"{name}.Cases.cs", $"{name}.comp" })
+            Assert.True(File.Exists(Path.Combine(shaders, name, file)), $"{name}/{file} is missing");
+        var (kernel, cases) = OpCatalog.All.Single(o => o.Name == name);
+        Assert.NotEmpty(cases.Equality);
+        Assert.NotEmpty(cases.Race);
+        foreach (var types in new StepTypes[] { new(DType.Q8, DType.A8, DType.F16), new(DType.BF16, DType.F32, DType.F32) })
+        {
+            OpCase[] timed = [.. cases.Timing(OpTests.Dense, types), .. cases.Timing(OpTests.Sparse, types)];
+            Assert.NotEmpty(timed);
+            Assert.All(timed, one => Assert.NotEqual(Workload.Full, one.Work));
+        }
+        foreach (var purpose in new[] { cases.Equality, cases.Race }) Assert.Distinct(purpose.Select(one => one.Name));
         Assert.True(kernel.ArgBytes + 8 * kernel.Bindings.Length <= 128, "addresses and arguments must fit 128 bytes of push constants");
     }
 
+    /// <summary>A folder with a definition is an op; others hold what ops share.</summary>
     [Fact]
     public void Every_op_folder_is_in_the_catalogue()
     {
-        var folders = Directory.EnumerateDirectories(shaders).Select(Path.GetFileName).Except(["Layout", "Panel", "spv", "bin", "obj"]);
-        Assert.Equal(OpCatalog.All.Select(k => k.Name).Order(), folders.Order());
-    }
-
-    [Fact]
-    public void The_layout_says_the_same_in_GLSL()
-    {
-        string glsl = File.ReadAllText(Path.Combine(shaders, "Layout", "tile.glsl"));
-        foreach (var (name, value) in new[] { ("TILE_ROWS", Tile.Rows), ("TILE_K", Tile.K), ("WORD_BYTES", Tile.WordBytes), ("KV_TOKENS", KvBlock.Tokens),
-            ("TILE_TOKENS", Tile.Tokens), ("MAX_EXPERTS", RouterOp.MaxExperts), ("KEPT", CandidatesOp.Kept), ("MAX_HEAD_DIM", AttentionOp.MaxHeadDim) })
-            Assert.Contains($"const int {name} = {value};", glsl);
+        var folders = Directory.EnumerateDirectories(shaders).Select(f => Path.GetFileName(f)!);
+        Assert.Equal(OpCatalog.All.Select(o => o.Name).Order(), folders.Where(f => File.Exists(Path.Combine(shaders, f, $"{f}.Reference.cs"))).Order());
     }
 
     [Fact]
@@ -55,7 +56,8 @@ public class CatalogTests
     [Fact]
     public void Validation_layers_have_nothing_to_say()
     {
-        if (Environment.GetEnvironmentVariable("TESSERA_VALIDATION") != "1") Assert.Skip("validation layers are on where TESSERA_VALIDATION is 1, as ./test sets it");
+        if (Environment.GetEnvironmentVariable("TESSERA_VALIDATION") != "1")
+            Assert.Skip("validation layers are on where TESSERA_VALIDATION is 1, as ./test sets it");
         using (var device = TestDevices.Open("lavapipe")) using (device.Allocate(100)) { }
         Assert.Empty(Runtime.Devices.Vulkan.VulkanDevice.ValidationMessages);
     }

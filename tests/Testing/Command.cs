@@ -14,7 +14,10 @@ public sealed record Command(int ExitCode, string Output, string Errors)
     /// <summary>The same, with more variables in its environment.</summary>
     public static Command Start(string program, string[] arguments, params (string Name, string Value)[] environment)
     {
-        var info = new ProcessStartInfo(Path.Combine(Repository.Root, program), arguments) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true, WorkingDirectory = Repository.Root };
+        var info = new ProcessStartInfo(Path.Combine(Repository.Root, program), arguments)
+        {
+            RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true, WorkingDirectory = Repository.Root,
+        };
         foreach (var (name, value) in environment) info.Environment[name] = value;
         using var process = Process.Start(info)!;
         process.StandardInput.Close();

@@ -5,91 +5,151 @@ using Xunit;
 
 namespace Tessera.Testing;
 
-/// <summary>Runs one op on a device and on the reference, over the same operands, and compares.</summary>
+/// <summary>Runs calls on a device and on the reference, over the same operands with guards behind what is written, and compares.</summary>
 public sealed class OpRun : IDisposable
 {
+    const int GuardBytes = 256;
+    const byte Guard = 0xA5;
+
     readonly IDevice device, reference = new ReferenceDevice();
-    readonly List<(DeviceMemory Memory, Operand Operand, bool Device)> memory = [];
-    Recording? recording;
+    readonly Dictionary<Operand, (DeviceMemory OnDevice, DeviceMemory OnReference)> placed = [];
+    Recording? recording, definition;
 
-    public OpRun(string name, params Operand?[] operands) : this(TestDevices.Open(name), operands) { }
-
-    public OpRun(IDevice device, params Operand?[] operands)
+    /// <param name="device">Stays the caller's.</param>
+    /// <param name="operands">All that the calls are bound to.</param>
+    public OpRun(IDevice device, params IEnumerable<Operand?> operands)
     {
         this.device = device;
         foreach (var operand in operands)
+            if (operand is not null && !placed.ContainsKey(operand)) placed.Add(operand, (Place(device, operand), Place(reference, operand)));
+    }
+
+    IEnumerable<Operand> Outputs => placed.Keys.Where(o => o.Bound is not null);
+
+    /// <summary>Records calls on both, and runs them.</summary>
+    public OpRun Run(Action<IRecorder, Func<Operand?, Tensor>> calls)
+    {
+        recording?.Dispose();
+        definition?.Dispose();
+        definition = reference.Record(gpu => calls(gpu, o => o is null ? Tensor.None : o.View(placed[o].OnReference)));
+        recording = device.Record(gpu => calls(gpu, o => o is null ? Tensor.None : o.View(placed[o].OnDevice)));
+        reference.Submit(definition);
+        Replay();
+        return this;
+    }
+
+    /// <summary>Runs on the device what was recorded.</summary>
+    public void Replay()
+    {
+        device.Submit(recording!);
+        device.Wait();
+    }
+
+    /// <summary>Gives what the calls write its first content back, poison where they only write, and runs them again on the device.</summary>
+    public void ReplayAfresh()
+    {
+        foreach (var output in Outputs) device.Write(output.View(placed[output].OnDevice), output.Bytes);
+        Replay();
+    }
+
+    /// <summary>Both, afresh, with so many rows.</summary>
+    public void Run(Operand count, int rows)
+    {
+        Write(count, BitConverter.GetBytes(rows));
+        foreach (var output in Outputs) reference.Write(output.View(placed[output].OnReference), output.Bytes);
+        reference.Submit(definition!);
+        ReplayAfresh();
+    }
+
+    /// <summary>Writes an operand on both.</summary>
+    public void Write(Operand operand, byte[] bytes)
+    {
+        device.Write(operand.View(placed[operand].OnDevice), bytes);
+        reference.Write(operand.View(placed[operand].OnReference), bytes);
+    }
+
+    public byte[] Read(Operand operand) => Read(device, operand.View(placed[operand].OnDevice));
+
+    public byte[] ReadReference(Operand operand) => Read(reference, operand.View(placed[operand].OnReference));
+
+    /// <summary>Everything that the calls write is what the reference writes, within its bound, and nothing else was written.</summary>
+    public OpRun Check()
+    {
+        foreach (var output in Outputs) Check(output);
+        return this;
+    }
+
+    /// <summary>With every smaller number of rows: the same bits for those, and nothing written behind them. What belongs to no row is what the reference
+    /// makes of so many.</summary>
+    public void CheckFewerRows(Operand count)
+    {
+        int all = BitConverter.ToInt32(count.Bytes);
+        var whole = Outputs.ToDictionary(o => o, Read);
+        for (int rows = 0; rows < all; rows++)
         {
-            if (operand is null) continue;
-            operand.OnReference = Place(reference, operand, false);
-            operand.OnDevice = Place(device, operand, true);
+            Run(count, rows);
+            foreach (var output in Outputs)
+            {
+                if (output.Form is OperandForm.List or OperandForm.Cache)
+                {
+                    Check(output);
+                    continue;
+                }
+                int end = output.Bytes.Length / all * rows;
+                byte[] fewer = Read(output);
+                Assert.Equal(whole[output].AsSpan(0, end), fewer.AsSpan(0, end));
+                Assert.Equal(output.Bytes.AsSpan(end), fewer.AsSpan(end));
+            }
         }
     }
 
-    /// <summary>Records the op on both and runs it.</summary>
-    public OpRun Run(Action<IRecorder, Func<Operand?, Tensor>> op)
+    void Check(Operand output)
     {
-        using (var defined = reference.Record(gpu => op(gpu, o => o is null ? Tensor.None : o.OnReference))) reference.Submit(defined);
-        recording = device.Record(gpu => op(gpu, o => o is null ? Tensor.None : o.OnDevice));
-        device.Submit(recording);
-        device.Wait();
-        return this;
-    }
-
-    /// <summary>Writes new bytes into an operand on the device and replays what was recorded there.</summary>
-    public OpRun Replay(Operand? changed = null, byte[]? bytes = null)
-    {
-        if (changed is not null) device.Write(changed.OnDevice, bytes);
-        device.Submit(recording!);
-        device.Wait();
-        return this;
-    }
-
-    /// <summary>Writes an operand on the device.</summary>
-    public void Write(Operand operand, byte[] bytes) => device.Write(operand.OnDevice, bytes);
-
-    public byte[] Read(Operand operand) => Read(device, operand.OnDevice);
-
-    public byte[] ReadReference(Operand operand) => Read(reference, operand.OnReference);
-
-    /// <summary>Normalised mean square error over the first <paramref name="rows"/> rows; bytes behind the output must be as they were.</summary>
-    public void Check(Operand output, double nmse, int? rows = null)
-    {
-        foreach (var (at, operand, onDevice) in memory)
-            if (onDevice && operand.Output)
-                Assert.All(Read(device, Tensor.Packed(at, operand.Bytes.Length, DType.Q8, 1, Operand.GuardBytes)), b => Assert.Equal(Operand.Guard, b));
+        byte[] expected = ReadReference(output), actual = Read(output);
+        Assert.All(Read(device, Tensor.Packed(placed[output].OnDevice, output.ByteCount, DType.Q8, 1, GuardBytes)), b => Assert.Equal(Guard, b));
         Assert.Empty(Runtime.Devices.Vulkan.VulkanDevice.ValidationMessages); // of validation layers, where they are on
-        var expected = Decode(ReadReference(output), output);
-        var actual = Decode(Read(output), output);
+        if (output.Form == OperandForm.Cache) CacheComparison.Check(output, expected, actual);
+        else if (output.Type == DType.I32) Assert.Equal(expected, actual);
+        else CheckNumbers(output, output.Decode(expected), output.Decode(actual));
+    }
+
+    /// <summary>Normalised mean square error.</summary>
+    static void CheckNumbers(Operand output, float[] expected, float[] actual)
+    {
         double error = 0, power = 0;
-        int worst = -1;
-        for (int r = 0; r < (rows ?? output.RowCount); r++)
-            for (int c = 0; c < output.Cols; c++)
-            {
-                int i = r * output.Cols + c;
-                double d = actual[i] - expected[i];
-                Assert.True(double.IsFinite(d) || actual[i] == expected[i], $"[{r}, {c}]: expected {expected[i]}, actual {actual[i]}");
-                if (worst < 0 || Math.Abs(d) > Math.Abs(actual[worst] - expected[worst])) worst = i;
-                error += d * d;
-                power += (double)expected[i] * expected[i];
-            }
-        Assert.True(error <= nmse * power, $"NMSE {error / power:E2} > {nmse:E2}; worst at [{worst / output.Cols}, {worst % output.Cols}]: expected {expected[worst]}, actual {actual[worst]}");
+        int worst = 0;
+        for (int i = 0; i < expected.Length; i++)
+        {
+            if (expected[i] == actual[i] && !float.IsFinite(expected[i])) continue;
+            double d = actual[i] - (double)expected[i];
+            Assert.True(double.IsFinite(d), $"[{i / output.Cols}, {i % output.Cols}]: expected {expected[i]}, actual {actual[i]}");
+            if (Math.Abs(d) > Math.Abs(actual[worst] - expected[worst])) worst = i;
+            error += d * d;
+            power += (double)expected[i] * expected[i];
+        }
+        Assert.True(error <= output.Bound * power,
+            $"NMSE {error / power:E2} > {output.Bound:E2}; worst at [{worst / output.Cols}, {worst % output.Cols}]: "
+            + $"expected {expected[worst]}, actual {actual[worst]}");
     }
 
     public void Dispose()
     {
         recording?.Dispose();
-        foreach (var (at, _, _) in memory) at.Dispose();
-        device.Dispose();
+        definition?.Dispose();
+        foreach (var (onDevice, onReference) in placed.Values)
+        {
+            onDevice.Dispose();
+            onReference.Dispose();
+        }
         reference.Dispose();
     }
 
-    Tensor Place(IDevice on, Operand operand, bool isDevice)
+    static DeviceMemory Place(IDevice on, Operand operand)
     {
-        var at = on.Allocate(operand.Bytes.Length + Operand.GuardBytes);
-        memory.Add((at, operand, isDevice));
-        on.Write(Tensor.Packed(at, 0, DType.Q8, 1, operand.Bytes.Length), operand.Bytes);
-        on.Write(Tensor.Packed(at, operand.Bytes.Length, DType.Q8, 1, Operand.GuardBytes), Enumerable.Repeat(Operand.Guard, Operand.GuardBytes).ToArray());
-        return operand.View(at);
+        var at = on.Allocate(operand.ByteCount + GuardBytes);
+        operand.Write((offset, part) => on.Write(Tensor.Packed(at, offset, DType.Q8, 1, part.Length), part));
+        on.Write(Tensor.Packed(at, operand.ByteCount, DType.Q8, 1, GuardBytes), Enumerable.Repeat(Guard, GuardBytes).ToArray());
+        return at;
     }
 
     static byte[] Read(IDevice from, Tensor tensor)
@@ -97,29 +157,5 @@ public sealed class OpRun : IDisposable
         var bytes = new byte[tensor.Bytes];
         from.Read(tensor, bytes);
         return bytes;
-    }
-
-    /// <summary>What the bytes mean, (rows, cols); packed integers as numbers.</summary>
-    static unsafe float[] Decode(byte[] bytes, Operand operand)
-    {
-        var values = new float[operand.RowCount * operand.Cols];
-        fixed (byte* at = bytes)
-        {
-            bool packed = bytes.Length == (long)operand.RowCount * operand.Cols * operand.Type.ElementBytes();
-            var memory = new Operand.Pinned(at, bytes.Length);
-            for (int r = 0; r < operand.RowCount; r++)
-                for (int c = 0; c < operand.Cols; c++)
-                {
-                    int i = r * operand.Cols + c;
-                    values[i] = operand.Type switch
-                    {
-                        DType.I32 => ((int*)at)[i],
-                        DType.F16 when packed => (float)((Half*)at)[i],
-                        DType.F32 when packed => ((float*)at)[i],
-                        _ => Elements.Activation(Tensor.OfRows(memory, 0, operand.Type, operand.RowCount, operand.Cols), r, c),
-                    };
-                }
-        }
-        return values;
     }
 }

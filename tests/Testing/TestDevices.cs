@@ -13,7 +13,11 @@ namespace Tessera.Testing;
 public static class TestDevices
 {
     /// <summary>Software Vulkan as if it were other devices: most GPUs have wide subgroups, older ones lack integer dot products.</summary>
-    static readonly Dictionary<string, Features> pretended = new() { ["lavapipe of 32 lanes without dots"] = new(32, IntegerDot: false), ["lavapipe of 4 lanes"] = new(4, IntegerDot: true) };
+    static readonly Dictionary<string, Features> pretended = new()
+    {
+        ["lavapipe of 32 lanes without dots"] = new(32, IntegerDot: false),
+        ["lavapipe of 4 lanes"] = new(4, IntegerDot: true),
+    };
 
     static readonly DeviceEntry[] found = [.. VulkanDevice.Backend.List(), .. IlgpuDevice.Cuda.List()];
 
@@ -23,24 +27,35 @@ public static class TestDevices
     /// <summary>Hardware GPUs, by name.</summary>
     public static IEnumerable<string> Hardware => found.Where(d => d.Kind is DeviceKind.Discrete or DeviceKind.Integrated).Select(d => d.Name);
 
-    /// <summary>Devices for the ops that have bodies in all languages.</summary>
+    /// <summary>All that tests run on.</summary>
     public static TheoryData<string> Names => Environment.GetEnvironmentVariable("TESSERA_DEVICES") is { Length: > 0 } asked
         ? [.. asked.Split(',')]
         : ["host", "lavapipe", .. pretended.Keys, .. Hardware];
 
-    /// <summary>Devices that have all ops.</summary>
-    public static TheoryData<string> Complete => ["host", "lavapipe", .. pretended.Keys, .. Hardware.Where(d => d.StartsWith("vulkan", StringComparison.Ordinal))];
+    /// <summary>Those that have all ops.</summary>
+    public static TheoryData<string> Complete => [.. Names.Select(d => d.Data).Where(IsComplete)];
+
+    /// <summary>Those that have a body for an op: CUDA and OpenCL where an X.Ilgpu.cs lies beside it.</summary>
+    public static IEnumerable<string> For(string op) => File.Exists(Path.Combine(Repository.Root, "src", "Shaders", op, $"{op}.Ilgpu.cs"))
+        ? Names.Select(d => d.Data)
+        : Complete.Select(d => d.Data);
+
+    public static bool IsComplete(string device) =>
+        !device.StartsWith("cuda", StringComparison.Ordinal) && !device.StartsWith("opencl", StringComparison.Ordinal);
 
     /// <summary>Devices that run whole models: those with all ops, and the definition.</summary>
     public static IEnumerable<string> ForModels => Complete.Select(d => d.Data).Where(d => !pretended.ContainsKey(d));
 
-    /// <summary>Opens a device, or skips the test with the reason; in the full set a missing lavapipe fails. The host gets three threads, whatever the machine has.</summary>
-    public static IDevice Open(string name, int threads = 3) => pretended.TryGetValue(name, out var features) ? Pretend(features) : DeviceCatalog.Open(Named(name), threads);
+    /// <summary>Opens a device, or skips the test with the reason; in the full set a missing lavapipe fails. The host gets three threads, whatever the machine
+    /// has.</summary>
+    public static IDevice Open(string name, int threads = 3) =>
+        pretended.TryGetValue(name, out var features) ? Pretend(features) : DeviceCatalog.Open(Named(name), threads);
 
     static VulkanDevice Pretend(Features features)
     {
         using (var lavapipe = VulkanDevice.Open(Lavapipe))
-            if (lavapipe.Probe.Features is not { SubgroupSize: >= 8, IntegerDot: true }) Assert.Skip($"lavapipe has {lavapipe.Probe.Features} on this processor: too little to pretend");
+            if (lavapipe.Probe.Features is not { SubgroupSize: >= 8, IntegerDot: true })
+                Assert.Skip($"lavapipe has {lavapipe.Probe.Features} on this processor: too little to pretend");
         return VulkanDevice.Open(Lavapipe, features: features);
     }
 

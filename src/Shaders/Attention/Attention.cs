@@ -25,11 +25,22 @@ public static partial class AttentionOp
         Bindings = ["q:in", "keys:in", "values:in", "blocks:in", "sequences:in", "positions:in", "y:out", "count:in"],
         ArgBytes = 28,
         Units = call => (call.Args<Args>().Tokens + TileTokens - 1) / TileTokens * call.Args<Args>().KvHeads,
-        Flops = call => 4.0 * call.Args<Args>().Tokens * call.Args<Args>().Heads * call.Args<Args>().HeadDim * call.Args<Args>().MaxBlocks * KvBlock.Tokens,
+        Bytes = Moved,
+        Flops = (call, work) => 4.0 * call.Args<Args>().Heads * call.Args<Args>().HeadDim
+            * Math.Min(work.Pairs, (long)call.Args<Args>().Tokens * call.Args<Args>().MaxBlocks * KvBlock.Tokens),
         Reference = Reference,
         Host = Host,
         Vulkan = Vulkan,
     };
+
+    /// <summary>Keys and values of the context once, queries in, activations out.</summary>
+    static double Moved(Call call, Workload work)
+    {
+        var a = call.Args<Args>();
+        long context = Math.Min(work.Context, (long)call.Tensors[Blocks].RowCount * a.MaxBlocks * KvBlock.Tokens);
+        return 2.0 * context * a.KvHeads * KvBlock.HeadBytes(call.Tensors[Keys].Type, a.HeadDim) / KvBlock.Tokens
+            + Math.Min(work.Rows, a.Tokens) * 4.0 * a.Heads * a.HeadDim + call.RowBytes(Y, work.Rows);
+    }
 
     extension(IRecorder gpu)
     {

@@ -24,6 +24,7 @@ public static partial class CandidatesOp
         Bindings = ["logits:inout", "mask:in", "edits:in", "editCounts:in", "best:out", "stats:out", "count:in"],
         ArgBytes = 16,
         Units = call => call.Args<Args>().Rows,
+        Bytes = (call, work) => call.RowBytes(Logits, work.Rows) + Math.Min(work.Rows, call.Args<Args>().Rows) * (2 * Kept + 2) * 4.0,
         Reference = Reference,
         Host = Host,
         Vulkan = Vulkan,

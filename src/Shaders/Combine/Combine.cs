@@ -15,6 +15,7 @@ public static partial class CombineOp
         Bindings = ["z:in", "shares:in", "x:inout", "count:in"],
         ArgBytes = 12,
         Units = call => call.Args<Args>().Tokens,
+        Bytes = (call, work) => call.RowBytes(Z, (long)work.Rows * call.Args<Args>().PerToken) + 2 * call.RowBytes(X, work.Rows),
         Reference = Reference,
         Host = Host,
         Vulkan = Vulkan,

@@ -15,6 +15,8 @@ public static partial class EmbedOp
         Bindings = ["ids:in", "table:in", "x:out", "count:in"],
         ArgBytes = 12,
         Units = call => call.Args<Args>().Tokens,
+        Bytes = (call, work) => call.RowBytes(X, work.Rows)
+            + Math.Min(work.Rows, call.Args<Args>().Tokens) * (double)(Tile.Bytes(call.Tensors[Table].Type, Tile.Rows, call.Args<Args>().Dim) / Tile.Rows),
         Reference = Reference,
         Host = Host,
         Vulkan = Vulkan,

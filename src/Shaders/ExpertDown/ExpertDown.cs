@@ -15,11 +15,19 @@ public static partial class ExpertDownOp
         Bindings = ["w:in", "x:in", "order:in", "groups:in", "y:out"],
         ArgBytes = 16,
         Units = call => call.Args<Args>().Experts * Tile.Panels(call.Args<Args>().Outer),
-        Flops = call => 2.0 * call.Args<Args>().Pairs * call.Args<Args>().Outer * call.Args<Args>().Inner,
+        Bytes = Moved,
+        Flops = (call, work) => 2.0 * Math.Min((long)work.Rows * work.PerToken, call.Args<Args>().Pairs) * call.Args<Args>().Outer * call.Args<Args>().Inner,
         Reference = Reference,
         Host = Host,
         Vulkan = Vulkan,
     };
+
+    /// <summary>The matrices of the experts that are chosen, the rows of their pairs in and out.</summary>
+    static double Moved(Call call, Workload work)
+    {
+        long pairs = (long)work.Rows * work.PerToken;
+        return work.DistinctExperts(call.Args<Args>().Experts) * call.Tensors[W].Expert(0).Bytes + call.RowBytes(X, pairs) + call.RowBytes(Y, pairs);
+    }
 
     extension(IRecorder gpu)
     {

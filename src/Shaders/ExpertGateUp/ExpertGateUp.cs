@@ -15,11 +15,21 @@ public static partial class ExpertGateUpOp
         Bindings = ["w:in", "x:in", "order:in", "groups:in", "y:out"],
         ArgBytes = 20,
         Units = call => call.Args<Args>().Experts * Tile.Tiles(call.Args<Args>().Ffn),
-        Flops = call => 4.0 * call.Args<Args>().Tokens * call.Args<Args>().PerToken * call.Args<Args>().Ffn * call.Args<Args>().Inner,
+        Bytes = Moved,
+        Flops = (call, work) => 4.0 * Math.Min(work.Rows, call.Args<Args>().Tokens) * call.Args<Args>().PerToken
+            * call.Args<Args>().Ffn * call.Args<Args>().Inner,
         Reference = Reference,
         Host = Host,
         Vulkan = Vulkan,
     };
+
+    /// <summary>The matrices of the experts that are chosen, rows in, the rows of their pairs out.</summary>
+    static double Moved(Call call, Workload work)
+    {
+        var a = call.Args<Args>();
+        var real = work with { Rows = Math.Min(work.Rows, a.Tokens), PerToken = a.PerToken };
+        return real.DistinctExperts(a.Experts) * call.Tensors[W].Expert(0).Bytes + call.RowBytes(X, real.Rows) + call.RowBytes(Y, (long)real.Rows * a.PerToken);
+    }
 
     extension(IRecorder gpu)
     {

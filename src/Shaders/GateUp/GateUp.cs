@@ -18,7 +18,8 @@ public static partial class GateUpOp
         Bindings = ["w:in", "x:in", "y:out", "count:in"],
         ArgBytes = 12,
         Units = call => Tile.Tiles(call.Args<Args>().Ffn), // 32 columns: a scale block
-        Flops = call => 4.0 * call.Args<Args>().Tokens * call.Args<Args>().Ffn * call.Args<Args>().Inner,
+        Bytes = (call, work) => call.Tensors[W].Bytes + call.RowBytes(X, work.Rows) + call.RowBytes(Y, work.Rows),
+        Flops = (call, work) => 4.0 * Math.Min(work.Rows, call.Args<Args>().Tokens) * call.Args<Args>().Ffn * call.Args<Args>().Inner,
         Reference = Reference,
         Host = Host,
         Vulkan = Vulkan,

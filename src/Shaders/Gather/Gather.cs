@@ -14,6 +14,7 @@ public static partial class GatherOp
         Bindings = ["x:in", "rows:in", "y:out", "count:in"],
         ArgBytes = 8,
         Units = call => call.Args<Args>().Wanted,
+        Bytes = (call, work) => 2 * call.RowBytes(Y, work.Rows),
         Reference = Reference,
         Host = Reference, // a copy of whole rows
         Vulkan = Vulkan,

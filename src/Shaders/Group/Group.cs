@@ -19,6 +19,7 @@ public static partial class GroupOp
         Bindings = ["chosen:in", "order:out", "groups:out", "count:in"],
         ArgBytes = 12,
         Units = _ => 1,
+        Bytes = (call, work) => 8.0 * Math.Min(work.Rows, call.Args<Args>().Tokens) * call.Args<Args>().PerToken + call.Tensors[Groups].Bytes,
         Reference = Reference,
         Host = Reference, // a counting sort of a few thousand numbers
         Vulkan = Vulkan,

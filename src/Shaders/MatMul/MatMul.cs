@@ -20,7 +20,9 @@ public static partial class MatMulOp
         Bindings = ["w:in", "x:in", "y:inout", "bias:in", "count:in"],
         ArgBytes = 16,
         Units = call => Tile.Panels(call.Args<Args>().Outer),
-        Flops = call => 2.0 * call.Args<Args>().Tokens * call.Args<Args>().Outer * call.Args<Args>().Inner,
+        Bytes = (call, work) => call.Tensors[W].Bytes + call.Tensors[Bias].Bytes
+            + call.RowBytes(X, work.Rows) + call.RowBytes(Y, work.Rows) * (1 + call.Args<Args>().Add),
+        Flops = (call, work) => 2.0 * Math.Min(work.Rows, call.Args<Args>().Tokens) * call.Args<Args>().Outer * call.Args<Args>().Inner,
         Reference = Reference,
         Host = Host,
         Vulkan = Vulkan,

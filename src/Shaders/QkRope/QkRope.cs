@@ -20,10 +20,19 @@ public static partial class QkRopeOp
         Bindings = ["qkv:inout", "qNorm:in", "kNorm:in", "rope:in", "slots:in", "keys:inout", "values:inout", "count:in"],
         ArgBytes = 20,
         Units = call => call.Args<Args>().Tokens * (call.Args<Args>().Heads + 2 * call.Args<Args>().KvHeads),
+        Bytes = Moved,
         Reference = Reference,
         Host = Host,
         Vulkan = Vulkan,
     };
+
+    /// <summary>The heads of q and k in, those of q out; keys and values into the cache.</summary>
+    static double Moved(Call call, Workload work)
+    {
+        var a = call.Args<Args>();
+        double stored = 2.0 * a.KvHeads * KvBlock.HeadBytes(call.Tensors[Keys].Type, a.HeadDim) / KvBlock.Tokens;
+        return Math.Min(work.Rows, a.Tokens) * (4.0 * a.HeadDim * (2 * a.Heads + 2 * a.KvHeads + 1) + stored);
+    }
 
     extension(IRecorder gpu)
     {

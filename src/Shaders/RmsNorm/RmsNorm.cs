@@ -15,6 +15,7 @@ public static partial class RmsNormOp
         Bindings = ["x:in", "w:in", "y:out", "count:in"],
         ArgBytes = 12,
         Units = call => call.Args<Args>().Tokens,
+        Bytes = (call, work) => call.RowBytes(X, work.Rows) + call.Tensors[W].Bytes + call.RowBytes(Y, work.Rows),
         Reference = Reference,
         Host = Host,
         Vulkan = Vulkan,

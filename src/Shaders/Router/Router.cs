@@ -20,10 +20,16 @@ public static partial class RouterOp
         Bindings = ["x:in", "norm:in", "w:in", "y:out", "chosen:out", "shares:out", "count:in"],
         ArgBytes = 24,
         Units = call => call.Args<Args>().Tokens,
+        Bytes = Moved,
+        Flops = (call, work) => 2.0 * Math.Min(work.Rows, call.Args<Args>().Tokens) * call.Args<Args>().Dim * call.Args<Args>().Experts,
         Reference = Reference,
         Host = Host,
         Vulkan = Vulkan,
     };
+
+    static double Moved(Call call, Workload work) =>
+        call.Tensors[W].Bytes + call.Tensors[Norm].Bytes + call.RowBytes(X, work.Rows) + call.RowBytes(Y, work.Rows)
+        + 8.0 * Math.Min(work.Rows, call.Args<Args>().Tokens) * call.Args<Args>().PerToken;
 
     extension(IRecorder gpu)
     {

@@ -43,7 +43,7 @@ sealed unsafe class VulkanRecording : Recording
     public CommandBuffer[] Commands { get; }
 
     /// <summary>Seconds on a slow GPU: what it reads at 100 GB/s, what it computes at 1 TFLOP/s.</summary>
-    static double Estimate(Call call) => call.Tensors.Sum(t => t.Bytes) / 100e9 + call.Kernel.Flops(call) / 1e12;
+    static double Estimate(Call call) => call.Tensors.Sum(t => t.Bytes) / 100e9 + call.Flops(Workload.Full) / 1e12;
 
     /// <summary>Seconds of each call, by timestamps between them.</summary>
     public double[] Profile()
