@@ -69,7 +69,8 @@ static class LogitsReport
     {
         var ids = new List<int>();
         foreach (string part in tokens.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
-            ids.Add(int.TryParse(part, out int id) && id >= 0 && id < config.Vocabulary ? id : throw new TesseraException($"--tokens: expected ids from 0 to {config.Vocabulary - 1}, found '{part}'"));
+            ids.Add(int.TryParse(part, out int id) && id >= 0 && id < config.Vocabulary ? id
+                : throw new TesseraException($"--tokens: expected ids from 0 to {config.Vocabulary - 1}, found '{part}'"));
         if (ids.Count == 0 || ids.Count > config.Context) throw new TesseraException($"--tokens: expected 1 to {config.Context} ids, found {ids.Count}");
         return [.. ids];
     }

@@ -12,7 +12,8 @@ namespace Tessera.Bench;
 /// <summary>Times a model: prefill of pp tokens, then tg decode steps of one or many sequences, behind a context of some depth.</summary>
 static class ModelReport
 {
-    public sealed record Request(string? Device, string? Model, string? Synthetic, string DType, Numerics Numerics, int Prefill, int Decode, int Streams, int Depth, int Runs, int Threads, bool Json, string? Kv);
+    public sealed record Request(string? Device, string? Model, string? Synthetic, string DType, Numerics Numerics, int Prefill, int Decode, int Streams,
+        int Depth, int Runs, int Threads, bool Json, string? Kv);
 
     const int Chunk = 512, MaxFilled = 8192;
 
@@ -21,7 +22,8 @@ static class ModelReport
         if (r.Model is null == r.Synthetic is null) throw new TesseraException("expected --model FILE or --synthetic SHAPE");
         Devices.Register();
         using var file = r.Model is null ? null : TiledFile.Open(r.Model);
-        if (r.Synthetic is not null && !Synthetic.Shapes.ContainsKey(r.Synthetic)) throw new TesseraException($"--synthetic {r.Synthetic}: expected {string.Join(", ", Synthetic.Shapes.Keys)}");
+        if (r.Synthetic is not null && !Synthetic.Shapes.ContainsKey(r.Synthetic))
+            throw new TesseraException($"--synthetic {r.Synthetic}: expected {string.Join(", ", Synthetic.Shapes.Keys)}");
         var config = file?.Index.Config ?? Synthetic.Shapes[r.Synthetic!];
         string name = file?.Index.Name ?? r.Synthetic!;
         int length = r.Depth + Math.Max(r.Prefill, r.Decode);
@@ -31,9 +33,12 @@ static class ModelReport
         if (length > config.Context) throw new TesseraException($"--depth and --pp or --tg: expected at most {config.Context} tokens together, found {length}");
         long start = Stopwatch.GetTimestamp();
         using var device = DeviceCatalog.Open(r.Device, r.Threads);
-        using var loaded = file is not null ? LoadedModel.From(file, device) : Synthetic.Make(config, SegmentTypes.Panels(r.DType)!.Value, device);
         var limits = new BatchLimits(Math.Max(Chunk, r.Streams), r.Streams, r.Streams, (length + KvBlock.Tokens - 1) / KvBlock.Tokens, 0);
-        using var runner = new Runner(device, config, loaded.Weights, r.Numerics, config.Vocabulary, limits, r.Kv is null ? null : SegmentTypes.Panels(r.Kv));
+        DType? kv = r.Kv is null ? null : SegmentTypes.Panels(r.Kv);
+        DType type = SegmentTypes.Panels(file?.Find(config.Tied ? "embedding" : "head").Type ?? r.DType) ?? DType.F32;
+        Fitting(name, file?.Bytes ?? Synthetic.Bytes(config, type), Runner.Bytes(config, type, r.Numerics, limits, kv), r.Streams, length, device);
+        using var loaded = file is not null ? LoadedModel.From(file, device) : Synthetic.Make(config, type, device);
+        using var runner = new Runner(device, config, loaded.Weights, r.Numerics, config.Vocabulary, limits, kv);
         double loadSeconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
 
         if (r.Depth > MaxFilled) Touch(device, runner.Cache); // computing them would take longer than all else; time does not depend on what the cache holds
@@ -64,16 +69,19 @@ static class ModelReport
         }
 
         double bandwidth = device.MeasureBandwidth(), bytes = Median(decode) / r.Streams * loaded.Weights.StepBytes;
+        string share = bandwidth > 0 ? $" ({100 * bytes / bandwidth:F0} % of {bandwidth / 1e9:F1} measured)" : "";
         if (r.Json)
         {
             Console.WriteLine(Json(r, name, loaded.Weights.Type, device, prefill, decode, bytes, bandwidth, allocated.Max(), loadSeconds, firstToken));
             return 0;
         }
         Console.WriteLine($"# {name} {loaded.Weights.Type.Name()} {r.Numerics.ToString().ToLowerInvariant()} on {device.Name} ({device.Description})");
-        Console.WriteLine($"load {loadSeconds:F2} s · first token after {firstToken:F2} s · medians of {r.Runs} runs · {r.Streams} stream{(r.Streams == 1 ? "" : "s")} · depth {r.Depth}");
+        Console.WriteLine($"load {loadSeconds:F2} s · first token after {firstToken:F2} s · medians of {r.Runs} runs · "
+            + $"{r.Streams} stream{(r.Streams == 1 ? "" : "s")} · depth {r.Depth}");
         double flops = 2.0 * Parameters(loaded.Weights);
         Console.WriteLine($"prefill {r.Prefill,5} tok  {Median(prefill),9:F1} tok/s  {Median(prefill) * flops / 1e12:F3} TFLOP/s");
-        Console.WriteLine($"decode  {r.Decode,5} tok  {Median(decode),9:F1} tok/s  {1000 * r.Streams / Median(decode):F2} ms/step  {bytes / 1e9:F1} GB/s ({100 * bytes / bandwidth:F0} % of {bandwidth / 1e9:F1} measured)  {allocated.Max()} bytes allocated");
+        Console.WriteLine($"decode  {r.Decode,5} tok  {Median(decode),9:F1} tok/s  {1000 * r.Streams / Median(decode):F2} ms/step  "
+            + $"{bytes / 1e9:F1} GB/s{share}  {allocated.Max()} bytes allocated");
         DecodeSteps(runner, random, r.Streams, r.Depth, 1);
         StageTable.Print("decode step", runner, config.Layers);
         runner.Cache.Truncate(0, r.Depth);
@@ -82,16 +90,25 @@ static class ModelReport
         return 0;
     }
 
+    /// <summary>Refuses what the device cannot hold, before anything is made for it.</summary>
+    static void Fitting(string name, long weights, long run, int streams, int length, IDevice device)
+    {
+        long free = device.FreeBytes;
+        if (weights + run > free)
+            throw new TesseraException($"{name}: {Cli.Size(weights)} of weights and {Cli.Size(run)} for {streams} sequence{(streams == 1 ? "" : "s")} of "
+                + $"{length} tokens do not fit the {Cli.Size(free)} free on {device.Name}; use a smaller model or type, --kv q8, fewer --streams, less --depth, or another --device");
+    }
+
     /// <summary>Makes the cache real memory, with numbers that are fair in every type.</summary>
     static void Touch(IDevice device, KvCache cache)
     {
-        var piece = new byte[1 << 20];
-        Array.Fill(piece, (byte)0x3c); // 1.06 as a half, 0.011 as a float, 60 as a byte
+        var part = new byte[1 << 20];
+        Array.Fill(part, (byte)0x3c); // 1.06 as a half, 0.011 as a float, 60 as a byte
         foreach (var plane in cache.Keys.Concat(cache.Values))
-            for (long at = 0; at < plane.Bytes; at += piece.Length)
+            for (long at = 0; at < plane.Bytes; at += part.Length)
             {
-                int count = (int)Math.Min(piece.Length, plane.Bytes - at);
-                device.Write(plane with { Offset = plane.Offset + at, Bytes = count }, piece.AsSpan(0, count));
+                int count = (int)Math.Min(part.Length, plane.Bytes - at);
+                device.Write(plane with { Offset = plane.Offset + at, Bytes = count }, part.AsSpan(0, count));
             }
     }
 
@@ -146,7 +163,8 @@ static class ModelReport
 
     static double Elements(Tensor w) => (double)w.RowCount * w.Cols;
 
-    static string Json(Request r, string name, DType type, IDevice device, double[] prefill, double[] decode, double bytes, double bandwidth, long allocated, double load, double first)
+    static string Json(Request r, string name, DType type, IDevice device, double[] prefill, double[] decode, double bytes, double bandwidth, long allocated,
+        double load, double first)
     {
         using var stream = new MemoryStream();
         using (var json = new Utf8JsonWriter(stream))

@@ -11,7 +11,8 @@ static class OpTimer
 
     /// <summary>Seconds of one launch: the median of runs, each one replay of a recording that repeats the launches in turn.</summary>
     /// <param name="device">Where they run.</param>
-    /// <param name="launches">One launch on several copies of its operands: as many as together exceed the last cache, so that none is found there again.</param>
+    /// <param name="launches">One launch on several copies of its operands: as many as together exceed the last cache, so that none is found there
+    /// again.</param>
     /// <param name="runs">Replays, of which the median counts.</param>
     /// <exception cref="TesseraException">The device has no body for it.</exception>
     public static double Seconds(IDevice device, IReadOnlyList<Action<IRecorder>> launches, int runs = 9)
@@ -37,13 +38,4 @@ static class OpTimer
     {
         for (int i = 0; i < calls; i++) launches[i % launches.Count](gpu);
     });
-
-    /// <summary>Operations per second of a product that stays in the caches: Q8 weights, A8 activations.</summary>
-    public static double Peak(IDevice device)
-    {
-        const int Outer = 1024, Inner = 1024, Tokens = 128;
-        using var buffers = new OpBuffers(device);
-        var (w, x, y) = (buffers.Weights(DType.Q8, Outer, Inner), buffers.Rows(DType.A8, Tokens, Inner), buffers.Rows(DType.F32, Tokens, Outer));
-        return 2.0 * Outer * Inner * Tokens / Seconds(device, [gpu => gpu.MatMul(w, x, y, Tensor.None, Tensor.None)]);
-    }
 }

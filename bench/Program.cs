@@ -13,12 +13,12 @@ var numerics = new Option<string>("--numerics") { Description = "exact or fast",
 numerics.AcceptOnlyFromAmong("exact", "fast");
 var kv = new Option<string?>("--kv") { Description = "type of keys and values in the cache: f32, f16 or q8; without it f16, in exact f32" };
 kv.AcceptOnlyFromAmong("f32", "f16", "q8");
-var pp = new Option<int>("--pp") { Description = "tokens of prefill", DefaultValueFactory = _ => 256 }.Within(1);
-var tg = new Option<int>("--tg") { Description = "tokens of decode", DefaultValueFactory = _ => 64 }.Within(1);
-var streams = new Option<int>("--streams") { Description = "sequences that decode in one batch", DefaultValueFactory = _ => 1 }.Within(1);
-var depth = new Option<int>("--depth") { Description = "tokens in the cache before measuring", DefaultValueFactory = _ => 0 }.Within(0);
-var runs = new Option<int>("--runs") { Description = "runs, of which all are told", DefaultValueFactory = _ => 3 }.Within(1);
-var threads = new Option<int>("--threads") { Description = "threads of the host; 0: all", DefaultValueFactory = _ => 0 }.Within(0);
+var pp = new Option<int>("--pp") { Description = "tokens of prefill", DefaultValueFactory = _ => 256 }.Within(1, 1 << 20);
+var tg = new Option<int>("--tg") { Description = "tokens of decode", DefaultValueFactory = _ => 64 }.Within(1, 1 << 20);
+var streams = new Option<int>("--streams") { Description = "sequences that decode in one batch", DefaultValueFactory = _ => 1 }.Within(1, 4096);
+var depth = new Option<int>("--depth") { Description = "tokens in the cache before measuring", DefaultValueFactory = _ => 0 }.Within(0, 1 << 20);
+var runs = new Option<int>("--runs") { Description = "how often each phase is timed", DefaultValueFactory = _ => 3 }.Within(1, 1000);
+var threads = new Option<int>("--threads") { Description = "threads of the host; 0: all", DefaultValueFactory = _ => 0 }.Within(0, 1024);
 var json = new Option<bool>("--json") { Description = "one line of JSON" };
 var tokens = new Option<string>("--tokens") { Description = "token ids, with commas", Required = true };
 var op = new Option<string?>("--op") { Description = "one op only" };
@@ -26,10 +26,15 @@ var op = new Option<string?>("--op") { Description = "one op only" };
 var devices = new Command("devices", "every device, why it is usable or not, its measured bandwidth and peak");
 devices.SetAction(_ => Cli.Guard(_ => DevicesReport.Run()));
 var ops = new Command("ops", "times every op with GB/s, TFLOP/s and % of the measured limit") { device, numerics, op, runs, threads, json };
-ops.SetAction(p => Cli.Guard(_ => OpsReport.Run(p.GetValue(device), Parse(p.GetValue(numerics)!), p.GetValue(op), p.GetValue(runs), p.GetValue(threads), p.GetValue(json))));
-var models = new Command("model", "times prefill and decode of a model") { device, model, synthetic, dtype, numerics, kv, pp, tg, streams, depth, runs, threads, json };
-models.SetAction(p => Cli.Guard(_ => ModelReport.Run(new ModelReport.Request(p.GetValue(device), p.GetValue(model), p.GetValue(synthetic), p.GetValue(dtype)!, Parse(p.GetValue(numerics)!),
-    p.GetValue(pp), p.GetValue(tg), p.GetValue(streams), p.GetValue(depth), p.GetValue(runs), p.GetValue(threads), p.GetValue(json), p.GetValue(kv)))));
+ops.SetAction(p => Cli.Guard(_ =>
+    OpsReport.Run(p.GetValue(device), Parse(p.GetValue(numerics)!), p.GetValue(op), p.GetValue(runs), p.GetValue(threads), p.GetValue(json))));
+var models = new Command("model", "times prefill and decode of a model")
+{
+    device, model, synthetic, dtype, numerics, kv, pp, tg, streams, depth, runs, threads, json,
+};
+models.SetAction(p => Cli.Guard(_ => ModelReport.Run(new ModelReport.Request(
+    p.GetValue(device), p.GetValue(model), p.GetValue(synthetic), p.GetValue(dtype)!, Parse(p.GetValue(numerics)!), p.GetValue(pp), p.GetValue(tg),
+    p.GetValue(streams), p.GetValue(depth), p.GetValue(runs), p.GetValue(threads), p.GetValue(json), p.GetValue(kv)))));
 var logits = new Command("logits", "the eight best logits after every token, as one line of JSON") { model, device, tokens, numerics, json };
 logits.SetAction(p => Cli.Guard(_ => LogitsReport.Run(p.GetValue(model), p.GetValue(device), p.GetRequiredValue(tokens), Parse(p.GetValue(numerics)!))));
 

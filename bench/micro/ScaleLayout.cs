@@ -72,17 +72,20 @@ public unsafe class ScaleLayout
         byte* values = weights;
         Parallel.For(0, Environment.ProcessorCount, part =>
         {
-            fixed (byte* record = x)
+            fixed (byte* row = x)
             fixed (float* to = y)
             {
-                float* xScales = (float*)(record + Shaders.Rows.ScaleOffset(cols));
-                int* xSums = (int*)(record + Shaders.Rows.SumOffset(cols));
+                float* xScales = (float*)(row + Shaders.Rows.ScaleOffset(cols));
+                int* xSums = (int*)(row + Shaders.Rows.SumOffset(cols));
                 for (int panel = panels * part / Environment.ProcessorCount; panel < panels * (part + 1) / Environment.ProcessorCount; panel++)
                 {
                     byte* value = values + (long)panel * tiles * valueStep, scale = scales + (long)panel * tiles * scaleStep;
                     var sum = Vector512<float>.Zero;
                     for (int tile = 0; tile < tiles; tile++, value += valueStep, scale += scaleStep)
-                        sum = Vector512.FusedMultiplyAdd(Vector512.ConvertToSingle(Panel.TileDot(value, record + tile * Tile.K, xSums[tile])), Lanes.Halves(scale) * Vector512.Create(xScales[tile]), sum);
+                    {
+                        var dot = Vector512.ConvertToSingle(Panel.TileDot(value, row + tile * Tile.K, xSums[tile]));
+                        sum = Vector512.FusedMultiplyAdd(dot, Lanes.Halves(scale) * Vector512.Create(xScales[tile]), sum);
+                    }
                     sum.Store(to + panel * Tile.Rows);
                 }
             }

@@ -20,6 +20,17 @@ public class CommandTests
     }
 
     [Fact]
+    public void Where_memory_is_limited_an_answer_still_ends_well()
+    {
+        if (!OperatingSystem.IsLinux()) Assert.Skip("limits the memory with ulimit");
+        string chat = Path.Combine(Command.Built("Chat"), "Tessera.Chat");
+        var run = Command.Start("/bin/bash", "-c", $"ulimit -d 250000 && exec {chat} --device host --context 256 'Write 4217 in French.'"); // enough for the model, not for a ruler
+        Assert.True(run.ExitCode == 0, run.Errors);
+        Assert.Contains(Answer, run.Output);
+        Assert.DoesNotContain("measured)", run.Output + run.Errors);
+    }
+
+    [Fact]
     public void The_sample_answers()
     {
         var run = Command.Run("Embedding");
@@ -94,7 +105,13 @@ public class CommandTests
     [InlineData(2, "Convert", "'-o' is required", "folder")]
     [InlineData(1, "Convert", "expected a folder", "nowhere", "-o", "/tmp/nothing.tessera")]
     [InlineData(1, "Convert", "no such file", "inspect", "nowhere.tessera")]
-    [InlineData(2, "Bench", "--pp: expected 1 or more", "model", "--pp", "0")]
+    [InlineData(2, "Bench", "--pp: expected 1 to 1048576", "model", "--pp", "0")]
+    [InlineData(2, "Bench", "--streams: expected 1 to 4096", "model", "--synthetic", "qwen3-0.6b", "--streams", "1000000000")]
+    [InlineData(2, "Bench", "--depth: expected 0 to 1048576", "model", "--synthetic", "qwen3-0.6b", "--depth", "2147483647")]
+    [InlineData(2, "Bench", "--threads: expected 0 to 1024", "model", "--synthetic", "qwen3-0.6b", "--threads", "100000000")]
+    [InlineData(2, "Bench", "--runs: expected 1 to 1000", "model", "--synthetic", "qwen3-0.6b", "--runs", "2000000000")]
+    [InlineData(1, "Bench", "do not fit", "model", "--synthetic", "qwen3-235b-a22b", "--dtype", "f32", "--device", "host")]
+    [InlineData(1, "Bench", "do not fit", "model", "--synthetic", "qwen3-32b", "--streams", "4096", "--depth", "32000", "--device", "host")]
     [InlineData(2, "Bench", "Required command", "")]
     [InlineData(1, "Bench", "expected qwen3-0.6b", "model", "--synthetic", "gpt-2")]
     [InlineData(1, "Bench", "--tokens", "logits", "--model", "models/numbers-dense.tessera", "--tokens", "-5")]

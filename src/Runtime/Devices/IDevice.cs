@@ -2,7 +2,9 @@ using Tessera.Shaders;
 
 namespace Tessera.Runtime.Devices;
 
-/// <summary>Where kernels run. One caller at a time; <see cref="Submit"/> may return before the work is done, the reads and <see cref="Wait"/> wait for it.</summary>
+/// <summary>
+/// Where kernels run. One caller at a time; <see cref="Submit"/> may return before the work is done, the reads and <see cref="Wait"/> wait for it.
+/// </summary>
 public interface IDevice : IDisposable
 {
     /// <summary>The name people type: host, vulkan:0, opencl:0, reference.</summary>
@@ -14,7 +16,10 @@ public interface IDevice : IDisposable
     /// <summary>Bytes that can still be allocated.</summary>
     long FreeBytes { get; }
 
-    /// <summary>Takes zeroed memory, aligned to 256 bytes. <paramref name="shared"/>: small memory that both sides reach without a copy, for what goes in and comes out of every step.</summary>
+    /// <summary>
+    /// Takes zeroed memory, aligned to 256 bytes. <paramref name="shared"/>: small memory that both sides reach without a copy, for what goes in and comes out
+    /// of every step.
+    /// </summary>
     /// <exception cref="TesseraException">There is not enough: says what was asked and what is free.</exception>
     DeviceMemory Allocate(long bytes, bool shared = false);
 
@@ -37,10 +42,21 @@ public interface IDevice : IDisposable
     /// <summary>Runs a recording once and returns the seconds that each of its calls took.</summary>
     double[] Profile(Recording recording);
 
-    /// <summary>Replays a recording once and returns the seconds it took by the device's own clock where it has one: without its submission, with the barriers between its calls.</summary>
+    /// <summary>
+    /// Replays a recording once and returns the seconds it took by the device's own clock where it has one: without its submission, with the barriers between
+    /// its calls.
+    /// </summary>
     double Time(Recording recording);
 
-    /// <summary>Bytes per second that kernels can read at most, measured here and now; the roofline of decoding.</summary>
+    /// <summary>
+    /// Bytes that no cache holds, if they are read again only when all of them were: at least four times the last cache, as far as the device tells it.
+    /// </summary>
+    long UncachedBytes { get; }
+
+    /// <summary>
+    /// Bytes per second that kernels can read at most, measured once, in less than a second: the roofline of decoding. 0 where there is too little memory to
+    /// tell.
+    /// </summary>
     double MeasureBandwidth();
 }
 

@@ -29,6 +29,14 @@ public static class Synthetic
         Context = 40960, Tied = tied, AttentionBias = false, Rope = new RopeConfig(1e6, null),
     };
 
+    /// <summary>What the weights of a shape take.</summary>
+    public static long Bytes(Qwen3Config config, DType type)
+    {
+        var sizes = new WeightSizes(type);
+        Qwen3Weights.From(config, sizes);
+        return sizes.Bytes;
+    }
+
     /// <summary>The weights of a shape: every layer its own, values of about 1 / sqrt(inner), never zeros.</summary>
     /// <exception cref="TesseraException">The device cannot hold them.</exception>
     public static LoadedModel Make(Qwen3Config config, DType type, IDevice device)
@@ -43,10 +51,28 @@ public static class Synthetic
     }
 }
 
-/// <summary>Random weights in panels, made on the device piece by piece.</summary>
+/// <summary>Adds up what weights take, and makes none.</summary>
+sealed class WeightSizes(DType type) : IWeightSource
+{
+    public long Bytes { get; private set; }
+
+    public Tensor Matrix(string name, int rows, int cols, DType? own) => Sized(1, Tile.Bytes(own ?? type, rows, cols));
+
+    public Tensor Experts(string name, int experts, int rows, int cols) => Sized(experts, Tile.Bytes(type, rows, cols));
+
+    public Tensor Vector(string name, int cols) => Sized(1, 4L * cols);
+
+    Tensor Sized(int count, long bytes)
+    {
+        Bytes += count * bytes;
+        return Tensor.None;
+    }
+}
+
+/// <summary>Random weights in panels, made on the device a megabyte at a time.</summary>
 sealed unsafe class RandomWeights(IDevice device, DType type) : IWeightSource
 {
-    readonly byte[] piece = new byte[1 << 20];
+    readonly byte[] buffer = new byte[1 << 20];
     uint seed = 1;
 
     public List<DeviceMemory> Memory { get; } = [];
@@ -90,10 +116,10 @@ sealed unsafe class RandomWeights(IDevice device, DType type) : IWeightSource
 
     void Fill(DeviceMemory at, long offset, long bytes, DType type, float spread, bool positive = false)
     {
-        for (long done = 0; done < bytes; done += piece.Length)
+        for (long done = 0; done < bytes; done += buffer.Length)
         {
-            int count = (int)Math.Min(piece.Length, bytes - done);
-            fixed (byte* p = piece)
+            int count = (int)Math.Min(buffer.Length, bytes - done);
+            fixed (byte* p = buffer)
                 for (int i = 0; i < count; i += 4)
                 {
                     seed = seed * 1664525 + 1013904223; // Numerical Recipes' generator: fast, and random enough for timings
@@ -106,7 +132,7 @@ sealed unsafe class RandomWeights(IDevice device, DType type) : IWeightSource
                         _ => BitConverter.HalfToUInt16Bits((Half)value) | (uint)BitConverter.HalfToUInt16Bits((Half)(positive ? value : -value)) << 16,
                     };
                 }
-            device.Write(Tensor.Packed(at, offset + done, DType.Q8, 1, count), piece.AsSpan(0, count));
+            device.Write(Tensor.Packed(at, offset + done, DType.Q8, 1, count), buffer.AsSpan(0, count));
         }
     }
 }

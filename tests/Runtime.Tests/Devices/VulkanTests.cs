@@ -20,8 +20,9 @@ public class VulkanTests(TrainedModel model) : IClassFixture<TrainedModel>
     static void Compute(IDevice device)
     {
         using Shaders.DeviceMemory x = device.Allocate(Rows.Bytes(DType.F32, 2, 64)), rows = device.Allocate(64);
-        using var segment = device.Record(gpu => gpu.Gather(Tensor.OfRows(x, 0, DType.F32, 2, 64), Tensor.Packed(rows, 0, DType.I32, 1, 2), Tensor.OfRows(x, 0, DType.F32, 2, 64), Tensor.None));
-        device.Submit(segment);
+        var row = Tensor.OfRows(x, 0, DType.F32, 2, 64);
+        using var recording = device.Record(gpu => gpu.Gather(row, Tensor.Packed(rows, 0, DType.I32, 1, 2), row, Tensor.None));
+        device.Submit(recording);
         device.Wait();
     }
 
@@ -71,7 +72,8 @@ public class VulkanTests(TrainedModel model) : IClassFixture<TrainedModel>
     public void Too_much_memory_is_refused_with_what_is_free()
     {
         using var device = Open();
-        Assert.Matches(@"vulkan:\d+: 1073741824 MiB were asked for, \d+ MiB are free; use a shorter context", Assert.Throws<TesseraException>(() => device.Allocate(1L << 50)).Message);
+        var error = Assert.Throws<TesseraException>(() => device.Allocate(1L << 50));
+        Assert.Matches(@"vulkan:\d+: 1073741824 MiB were asked for, \d+ MiB are free; use a shorter context", error.Message);
         Compute(device); // it goes on
     }
 
@@ -80,7 +82,7 @@ public class VulkanTests(TrainedModel model) : IClassFixture<TrainedModel>
     {
         using var device = VulkanDevice.Open(Lavapipe, staged: true);
         var random = new Random(1);
-        byte[] large = new byte[3 * VulkanStaging.PieceBytes + 12345], small = new byte[1000], back = new byte[large.Length], backSmall = new byte[small.Length];
+        byte[] large = new byte[3 * VulkanStaging.SlotBytes + 12345], small = new byte[1000], back = new byte[large.Length], backSmall = new byte[small.Length];
         random.NextBytes(large);
         random.NextBytes(small);
         using (Shaders.DeviceMemory a = device.Allocate(large.Length), b = device.Allocate(small.Length), c = device.Allocate(small.Length))
@@ -109,12 +111,12 @@ public class VulkanTests(TrainedModel model) : IClassFixture<TrainedModel>
             var best = new int[2 * CandidatesOp.Kept];
             for (int i = 5; i < 12; i++)
             {
-                long before = ((VulkanDevice)on).Submissions;
+                long before = ((VulkanDevice)on).Queue.Submissions;
                 runner.Batch.Clear();
                 runner.Batch.Add(50 + i, 0, i, wanted: true);
                 runner.Run();
                 runner.ReadBest(0, best);
-                Assert.Equal(1, ((VulkanDevice)on).Submissions - before);
+                Assert.Equal(1, ((VulkanDevice)on).Queue.Submissions - before);
             }
             return logits;
         }
@@ -122,13 +124,23 @@ public class VulkanTests(TrainedModel model) : IClassFixture<TrainedModel>
         Assert.Equal(Logits(seen), Logits(device));
     }
 
-    [Fact]
-    public void A_lost_device_is_its_own_error()
+    [Theory, InlineData(false), InlineData(true)]
+    public void A_lost_device_is_its_own_error_and_closes_without_another(bool whileWaiting)
     {
         using var device = Open();
-        device.Injected = Result.ErrorDeviceLost;
-        var lost = Assert.Throws<DeviceLostException>(() => Compute(device));
+        using Shaders.DeviceMemory x = device.Allocate(Rows.Bytes(DType.F32, 2, 64)), rows = device.Allocate(64);
+        var row = Tensor.OfRows(x, 0, DType.F32, 2, 64);
+        using var recording = device.Record(gpu => gpu.Gather(row, Tensor.Packed(rows, 0, DType.I32, 1, 2), row, Tensor.None));
+        if (whileWaiting) device.Queue.InjectedWait = Result.ErrorDeviceLost;
+        else device.Queue.InjectedSubmit = Result.ErrorDeviceLost;
+        var lost = Assert.Throws<DeviceLostException>(() =>
+        {
+            device.Submit(recording);
+            device.Wait();
+        });
         Assert.Matches(@"^vulkan:\d+ \(.+\) was lost: ", lost.Message);
+        Assert.Throws<DeviceLostException>(() => device.Read(row, new byte[64])); // not what happens to lie there
+        Assert.Throws<DeviceLostException>(() => device.Submit(recording));
     }
 
     [Fact]
@@ -136,7 +148,8 @@ public class VulkanTests(TrainedModel model) : IClassFixture<TrainedModel>
     {
         Assert.Equal("it has no buffer device addresses", VulkanProbe.GetUnavailableReason(false, true, true, true, DeviceKind.Discrete));
         Assert.Equal("its shaders have no 64-bit integers", VulkanProbe.GetUnavailableReason(true, false, true, true, DeviceKind.Discrete));
-        Assert.Equal("its shaders have no subgroups of 4 or more that broadcast", VulkanProbe.GetUnavailableReason(true, true, false, true, DeviceKind.Discrete));
+        Assert.Equal("its shaders have no subgroups of 4 or more that broadcast",
+            VulkanProbe.GetUnavailableReason(true, true, false, true, DeviceKind.Discrete));
         Assert.Equal("it has no compute queue", VulkanProbe.GetUnavailableReason(true, true, true, false, DeviceKind.Discrete));
         Assert.StartsWith("it is null hardware", VulkanProbe.GetUnavailableReason(true, true, true, true, DeviceKind.Null));
         Assert.Null(VulkanProbe.GetUnavailableReason(true, true, true, true, DeviceKind.Software));
@@ -149,9 +162,9 @@ public class VulkanTests(TrainedModel model) : IClassFixture<TrainedModel>
         var generation = engine.Start([5, 6, 7, 8], SamplingOptions.Greedy);
         for (int i = 0; i < 3; i++) generation.Next();
         var device = (VulkanDevice)engine.Device;
-        long before = device.Submissions;
+        long before = device.Queue.Submissions;
         for (int i = 0; i < 10; i++) Assert.NotNull(generation.Next());
-        Assert.Equal(10, device.Submissions - before);
+        Assert.Equal(10, device.Queue.Submissions - before);
     }
 
     [Fact]
@@ -160,11 +173,12 @@ public class VulkanTests(TrainedModel model) : IClassFixture<TrainedModel>
         using var device = Open();
         const int Cols = 2048, Tokens = 4096;
         using Shaders.DeviceMemory w = device.Allocate(Tile.Bytes(DType.Q8, Cols, Cols)), x = device.Allocate(Rows.Bytes(DType.F32, Tokens, Cols));
-        using var segment = (VulkanRecording)device.Record(gpu =>
+        using var recording = (VulkanRecording)device.Record(gpu =>
         {
-            for (int i = 0; i < 6; i++) gpu.MatMul(Tensor.Weights(w, 0, DType.Q8, Cols, Cols), Tensor.OfRows(x, 0, DType.F32, Tokens, Cols), Tensor.OfRows(x, 0, DType.F32, Tokens, Cols), Tensor.None, Tensor.None);
+            var rows = Tensor.OfRows(x, 0, DType.F32, Tokens, Cols);
+            for (int i = 0; i < 6; i++) gpu.MatMul(Tensor.Weights(w, 0, DType.Q8, Cols, Cols), rows, rows, Tensor.None, Tensor.None);
         });
-        Assert.Equal(3, segment.Commands.Length); // 34 GFLOP each, two to a tenth of a second
+        Assert.Equal(3, recording.Commands.Length); // 34 GFLOP each, two to a tenth of a second
     }
 
     [Fact]
@@ -178,12 +192,12 @@ public class VulkanTests(TrainedModel model) : IClassFixture<TrainedModel>
         {
             for (int i = 0; i < 5; i++) gpu.Gather(large, Tensor.Packed(rows, 0, DType.I32, 1, 2), x, Tensor.None);
         });
-        long before = device.Submissions;
+        long before = device.Queue.Submissions;
         Assert.InRange(device.Time(recording), 1e-9, 1);
-        Assert.Equal(3, device.Submissions - before);
+        Assert.Equal(3, device.Queue.Submissions - before);
         double[] seconds = device.Profile(recording);
         Assert.Equal(5, seconds.Length);
         Assert.All(seconds, s => Assert.InRange(s, 1e-9, 1));
-        Assert.Equal(6, device.Submissions - before);
+        Assert.Equal(6, device.Queue.Submissions - before);
     }
 }

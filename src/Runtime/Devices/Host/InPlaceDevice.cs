@@ -6,6 +6,8 @@ namespace Tessera.Runtime.Devices.Host;
 /// <summary>A device whose memory is the process's own: nothing is copied, and a submitted recording is done when <see cref="Submit"/> returns.</summary>
 public abstract unsafe class InPlaceDevice : IDevice
 {
+    double? bandwidth;
+
     public abstract string Name { get; }
 
     public abstract string Description { get; }
@@ -51,7 +53,9 @@ public abstract unsafe class InPlaceDevice : IDevice
         return Stopwatch.GetElapsedTime(start).TotalSeconds;
     }
 
-    public abstract double MeasureBandwidth();
+    public long UncachedBytes => HostProcessor.UncachedBytes;
+
+    public double MeasureBandwidth() => bandwidth ??= Rulers.Bandwidth(this, UncachedBytes, StreamReadOp.HostPatterns);
 
     public abstract void Dispose();
 

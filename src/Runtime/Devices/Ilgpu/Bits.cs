@@ -13,5 +13,6 @@ static class Bits
     }
 
     /// <summary>The sum of the products of four signed bytes.</summary>
-    public static int Dot(int a, int b) => (a << 24 >> 24) * (b << 24 >> 24) + (a << 16 >> 24) * (b << 16 >> 24) + (a << 8 >> 24) * (b << 8 >> 24) + (a >> 24) * (b >> 24);
+    public static int Dot(int a, int b) =>
+        (a << 24 >> 24) * (b << 24 >> 24) + (a << 16 >> 24) * (b << 16 >> 24) + (a << 8 >> 24) * (b << 8 >> 24) + (a >> 24) * (b >> 24);
 }

@@ -15,7 +15,7 @@ public sealed unsafe class IlgpuDevice : IDevice
     readonly Context context;
     readonly Accelerator accelerator;
     readonly MemoryBuffer1D<byte, Stride1D.Dense> nothing;   // what a tensor that is not there is bound to
-    double bandwidth;
+    double? bandwidth;
 
     IlgpuDevice(Context context, Device device, string name)
     {
@@ -28,7 +28,7 @@ public sealed unsafe class IlgpuDevice : IDevice
 
     public string Description => accelerator.Name;
 
-    /// <summary>The device's memory; neither CUDA nor OpenCL tells through ILGPU how much of it is free.</summary>
+    /// <summary>The device's memory; ILGPU does not ask CUDA or OpenCL how much of it is free.</summary>
     public long FreeBytes => accelerator.MemorySize - Used;
 
     internal long Used { get; set; }
@@ -42,7 +42,8 @@ public sealed unsafe class IlgpuDevice : IDevice
         using var context = Create(prefix, out string reason);
         var devices = context is null ? [] : Real(context);
         if (devices.Length == 0) return [new DeviceEntry(prefix, "none", DeviceKind.Null, reason)];
-        return [.. devices.Select((d, i) => new DeviceEntry($"{prefix}:{i}", d.Name, Kind(d, kind), GetUnavailableReason(d) ?? "only the ops MatMul and Attention run on it yet, not whole models"))];
+        const string Partial = "only the ops MatMul and Attention run on it yet, not whole models";
+        return [.. devices.Select((d, i) => new DeviceEntry($"{prefix}:{i}", d.Name, Kind(d, kind), GetUnavailableReason(d) ?? Partial))];
     }
 
     /// <summary>A context always holds ILGPU's CPU debugger too; that is nobody's GPU.</summary>
@@ -50,7 +51,8 @@ public sealed unsafe class IlgpuDevice : IDevice
 
     static DeviceKind Kind(Device device, DeviceKind usual) => device is CLDevice { DeviceType: CLDeviceType.CL_DEVICE_TYPE_CPU } ? DeviceKind.Software : usual;
 
-    static string? GetUnavailableReason(Device device) => device is CLDevice { Capabilities.GenericAddressSpace: false } ? "its OpenCL has no generic address space" : null;
+    static string? GetUnavailableReason(Device device) =>
+        device is CLDevice { Capabilities.GenericAddressSpace: false } ? "its OpenCL has no generic address space" : null;
 
     static IlgpuDevice Open(string prefix, int index)
     {
@@ -59,7 +61,10 @@ public sealed unsafe class IlgpuDevice : IDevice
         if (index >= devices.Length || GetUnavailableReason(devices[index]) is not null)
         {
             context.Dispose();
-            throw new TesseraException($"device '{prefix}:{index}' {(devices.Length == 0 ? $"cannot be used: {reason}" : index >= devices.Length ? $"is not there: expected 0 to {devices.Length - 1}" : $"cannot be used: {GetUnavailableReason(devices[index])}")}");
+            string problem = devices.Length == 0 ? $"cannot be used: {reason}"
+                : index >= devices.Length ? $"is not there: expected 0 to {devices.Length - 1}"
+                : $"cannot be used: {GetUnavailableReason(devices[index])}";
+            throw new TesseraException($"device '{prefix}:{index}' {problem}");
         }
         try { return new IlgpuDevice(context, devices[index], $"{prefix}:{index}"); }
         catch (Exception e) when (e is not TesseraException)
@@ -82,7 +87,8 @@ public sealed unsafe class IlgpuDevice : IDevice
                     else builder.OpenCL(device => true);
                 });
         }
-        catch (Exception e) when (e is DllNotFoundException or NotSupportedException or TypeInitializationException or EntryPointNotFoundException or AcceleratorException)
+        catch (Exception e)
+            when (e is DllNotFoundException or NotSupportedException or TypeInitializationException or EntryPointNotFoundException or AcceleratorException)
         {
             reason = $"{reason} ({e.Message.Split('\n')[0]})";
             return null;
@@ -102,15 +108,16 @@ public sealed unsafe class IlgpuDevice : IDevice
     }
 
     TesseraException Lacking(long bytes, Exception? e = null) =>
-        new($"{Name}: {bytes >> 20} MiB were asked for, {FreeBytes >> 20} MiB of {accelerator.MemorySize >> 20} are not taken by us; use a shorter context or a smaller weight type", e);
+        new($"{Name}: {bytes >> 20} MiB were asked for, {FreeBytes >> 20} MiB of {accelerator.MemorySize >> 20} are free; "
+            + "use a shorter context or a smaller weight type", e);
 
     public DeviceMemory Load(byte* bytes, long count)
     {
         var memory = (IlgpuMemory)Allocate(count);
         for (long at = 0; at < count; at += 1 << 30)
         {
-            int piece = (int)Math.Min(1 << 30, count - at);
-            memory.Buffer.View.SubView(at, piece).CopyFromCPU(ref *(bytes + at), piece);
+            int part = (int)Math.Min(1 << 30, count - at);
+            memory.Buffer.View.SubView(at, part).CopyFromCPU(ref *(bytes + at), part);
         }
         accelerator.Synchronize();
         return memory;
@@ -161,21 +168,9 @@ public sealed unsafe class IlgpuDevice : IDevice
         return Stopwatch.GetElapsedTime(start).TotalSeconds;
     }
 
-    public double MeasureBandwidth()
-    {
-        if (bandwidth > 0) return bandwidth;
-        const long Bytes = 64 << 20;
-        using DeviceMemory from = Allocate(Bytes), to = Allocate(Bytes);
-        double best = double.MaxValue;
-        for (int pass = 0; pass < 5; pass++)
-        {
-            long start = Stopwatch.GetTimestamp();
-            ((IlgpuMemory)from).Buffer.View.CopyTo(((IlgpuMemory)to).Buffer.View);
-            Wait();
-            best = Math.Min(best, Stopwatch.GetElapsedTime(start).TotalSeconds);
-        }
-        return bandwidth = 2 * Bytes / best; // read and written
-    }
+    public long UncachedBytes => 512 << 20;
+
+    public double MeasureBandwidth() => bandwidth ??= Rulers.Bandwidth(this, UncachedBytes, [(1, 0)]);
 
     public void Dispose()
     {
@@ -193,6 +188,8 @@ public sealed unsafe class IlgpuDevice : IDevice
             {
                 "MatMul" => MatMulIlgpu.Bind(accelerator, call, t => View(t)),
                 "Attention" => AttentionIlgpu.Bind(accelerator, call, t => View(t)),
+                "StreamRead" => StreamReadIlgpu.Bind(accelerator, call, t => View(t)),
+                "MultiplyAdd" => MultiplyAddIlgpu.Bind(accelerator, call, t => View(t)),
                 _ => throw new TesseraException($"[{call.Kernel.Name}] has no body for CUDA and OpenCL yet; use --device host"),
             };
         }
@@ -202,7 +199,8 @@ public sealed unsafe class IlgpuDevice : IDevice
         }
     }
 
-    ArrayView<byte> View(in Tensor tensor) => tensor.IsNone ? nothing.View : ((IlgpuMemory)tensor.Memory!).Buffer.View.SubView(tensor.Offset, Math.Max(4, tensor.Bytes));
+    ArrayView<byte> View(in Tensor tensor) =>
+        tensor.IsNone ? nothing.View : ((IlgpuMemory)tensor.Memory!).Buffer.View.SubView(tensor.Offset, Math.Max(4, tensor.Bytes));
 }
 
 /// <summary>A buffer of CUDA or OpenCL; OpenCL has no addresses, so kernels get views.</summary>

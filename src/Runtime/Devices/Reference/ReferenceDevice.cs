@@ -14,11 +14,5 @@ public sealed class ReferenceDevice : InPlaceDevice
         foreach (var call in recording.Calls) call.Kernel.Reference(call, 0, call.Units);
     }
 
-    public override double MeasureBandwidth()
-    {
-        using var team = new Team(1);
-        return StreamRead.Measure(team);
-    }
-
     public override void Dispose() { }
 }

@@ -7,26 +7,26 @@ namespace Tessera.Runtime.Devices.Vulkan;
 /// <summary>Memory: device-local first; a ring of staging memory carries bytes where the host does not see it.</summary>
 public sealed unsafe partial class VulkanDevice
 {
-    readonly VulkanSuballocator blocks;
+    readonly VulkanSuballocator suballocator;
     VulkanStaging? staging;
 
-    /// <summary>What the largest device-local heap can still give, by the driver's budget where it tells one.</summary>
+    /// <summary>What the largest device-local heap can still give, by the driver's budget where it has one.</summary>
     public long FreeBytes
     {
         get
         {
             var budget = new PhysicalDeviceMemoryBudgetPropertiesEXT { SType = StructureType.PhysicalDeviceMemoryBudgetPropertiesExt };
-            bool told = Probe.Extensions.Contains("VK_EXT_memory_budget");
-            var properties = new PhysicalDeviceMemoryProperties2 { SType = StructureType.PhysicalDeviceMemoryProperties2, PNext = told ? &budget : null };
+            bool hasBudget = Probe.Extensions.Contains("VK_EXT_memory_budget");
+            var properties = new PhysicalDeviceMemoryProperties2 { SType = StructureType.PhysicalDeviceMemoryProperties2, PNext = hasBudget ? &budget : null };
             Api.GetPhysicalDeviceMemoryProperties2(Probe.Handle, &properties);
-            long most = 0;
+            long largest = 0;
             for (int i = 0; i < (int)properties.MemoryProperties.MemoryHeapCount; i++)
             {
                 var heap = properties.MemoryProperties.MemoryHeaps[i];
                 if (!heap.Flags.HasFlag(MemoryHeapFlags.DeviceLocalBit)) continue;
-                most = Math.Max(most, told ? (long)budget.HeapBudget[i] - (long)budget.HeapUsage[i] : (long)heap.Size);
+                largest = Math.Max(largest, hasBudget ? (long)budget.HeapBudget[i] - (long)budget.HeapUsage[i] : (long)heap.Size);
             }
-            return most;
+            return largest;
         }
     }
 
@@ -36,8 +36,11 @@ public sealed unsafe partial class VulkanDevice
     public DeviceMemory Allocate(long bytes, bool shared = false)
     {
         long free = FreeBytes;
-        if (bytes > free) throw new TesseraException($"{Name}: {bytes >> 20} MiB were asked for, {free >> 20} MiB are free; use a shorter context or a smaller weight type");
-        var memory = shared ? new VulkanMemory(this, bytes, VulkanUse.Shared) : bytes <= VulkanSuballocator.MaxBytes ? blocks.Take(bytes) : new VulkanMemory(this, bytes, VulkanUse.Device);
+        if (bytes > free)
+            throw new TesseraException($"{Name}: {bytes >> 20} MiB were asked for, {free >> 20} MiB are free; use a shorter context or a smaller weight type");
+        var memory = shared ? new VulkanMemory(this, bytes, VulkanUse.Shared)
+            : bytes <= VulkanSuballocator.MaxBytes ? suballocator.Take(bytes)
+            : new VulkanMemory(this, bytes, VulkanUse.Device);
         if (bytes > 0 && (memory.Mapped is null || bytes > int.MaxValue)) Staging.Clear(memory, bytes);
         else new Span<byte>(memory.Mapped, (int)bytes).Clear();
         return memory;
@@ -46,8 +49,8 @@ public sealed unsafe partial class VulkanDevice
     public DeviceMemory Load(byte* bytes, long count)
     {
         var memory = (VulkanMemory)Allocate(count);
-        for (long at = 0; at < count; at += VulkanStaging.PieceBytes)
-            Write(memory, at, new ReadOnlySpan<byte>(bytes + at, (int)Math.Min(VulkanStaging.PieceBytes, count - at)));
+        for (long at = 0; at < count; at += VulkanStaging.SlotBytes)
+            Write(memory, at, new ReadOnlySpan<byte>(bytes + at, (int)Math.Min(VulkanStaging.SlotBytes, count - at)));
         return memory;
     }
 
@@ -72,24 +75,30 @@ public sealed unsafe partial class VulkanDevice
         else new ReadOnlySpan<byte>(memory.Mapped + from.Offset, bytes.Length).CopyTo(bytes);
     }
 
-    /// <summary>Waits for recordings and for copies on their way.</summary>
+    /// <summary>Waits for recordings and for copies on their way, before what they use goes; on a lost device there is nothing to wait for.</summary>
     internal void Drain()
     {
-        Wait();
-        staging?.Drain();
+        try
+        {
+            Queue.Wait();
+            staging?.Drain();
+        }
+        catch (DeviceLostException) { }
     }
 
     VulkanStaging Staging => staging ??= new VulkanStaging(this);
 
-    /// <summary>The type of memory to take, and whether the host sees it. Device-local memory that the host sees is taken only where all of it is such (shared memory).</summary>
+    /// <summary>
+    /// The type of memory to take, and whether the host sees it. Device-local memory that the host sees is taken only where all of it is such (shared memory).
+    /// </summary>
     internal (uint Type, bool Visible) MemoryType(uint allowed, VulkanUse use)
     {
         Api.GetPhysicalDeviceMemoryProperties(Probe.Handle, out var properties);
         const MemoryPropertyFlags Seen = MemoryPropertyFlags.HostVisibleBit | MemoryPropertyFlags.HostCoherentBit, Local = MemoryPropertyFlags.DeviceLocalBit;
-        ReadOnlySpan<(MemoryPropertyFlags With, MemoryPropertyFlags Without)> wishes = use != VulkanUse.Device
+        ReadOnlySpan<(MemoryPropertyFlags With, MemoryPropertyFlags Without)> preferences = use != VulkanUse.Device
             ? [(Seen | MemoryPropertyFlags.HostCachedBit, 0), (Seen, 0)]
             : [(Local, MemoryPropertyFlags.HostVisibleBit), (Local | Seen | MemoryPropertyFlags.HostCachedBit, 0), (Local | Seen, 0), (Local, 0), (0, 0)];
-        foreach (var (with, without) in wishes)
+        foreach (var (with, without) in preferences)
             for (int i = 0; i < (int)properties.MemoryTypeCount; i++)
             {
                 var flags = properties.MemoryTypes[i].PropertyFlags;

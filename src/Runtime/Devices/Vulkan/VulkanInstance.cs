@@ -66,13 +66,17 @@ sealed unsafe class VulkanInstance : IDisposable
 
     DebugUtilsMessengerEXT Listen()
     {
-        var create = (delegate* unmanaged<Instance, DebugUtilsMessengerCreateInfoEXT*, void*, DebugUtilsMessengerEXT*, Result>)Api.GetInstanceProcAddr(Handle, "vkCreateDebugUtilsMessengerEXT").Handle;
+        var create = (delegate* unmanaged<Instance, DebugUtilsMessengerCreateInfoEXT*, void*, DebugUtilsMessengerEXT*, Result>)
+            Api.GetInstanceProcAddr(Handle, "vkCreateDebugUtilsMessengerEXT").Handle;
         var info = new DebugUtilsMessengerCreateInfoEXT
         {
             SType = StructureType.DebugUtilsMessengerCreateInfoExt,
             MessageSeverity = DebugUtilsMessageSeverityFlagsEXT.WarningBitExt | DebugUtilsMessageSeverityFlagsEXT.ErrorBitExt,
             MessageType = DebugUtilsMessageTypeFlagsEXT.ValidationBitExt,
-            PfnUserCallback = new PfnDebugUtilsMessengerCallbackEXT((delegate* unmanaged[Cdecl]<DebugUtilsMessageSeverityFlagsEXT, DebugUtilsMessageTypeFlagsEXT, DebugUtilsMessengerCallbackDataEXT*, void*, Bool32>)&OnValidationMessage),
+            PfnUserCallback = new PfnDebugUtilsMessengerCallbackEXT(
+                (delegate* unmanaged[Cdecl]<DebugUtilsMessageSeverityFlagsEXT, DebugUtilsMessageTypeFlagsEXT, DebugUtilsMessengerCallbackDataEXT*, void*,
+                    Bool32>)
+                &OnValidationMessage),
         };
         DebugUtilsMessengerEXT made;
         create(Handle, &info, null, &made).Check("vkCreateDebugUtilsMessengerEXT");
@@ -80,7 +84,8 @@ sealed unsafe class VulkanInstance : IDisposable
     }
 
     [UnmanagedCallersOnly(CallConvs = [typeof(System.Runtime.CompilerServices.CallConvCdecl)])]
-    static Bool32 OnValidationMessage(DebugUtilsMessageSeverityFlagsEXT severity, DebugUtilsMessageTypeFlagsEXT type, DebugUtilsMessengerCallbackDataEXT* data, void* user)
+    static Bool32 OnValidationMessage(DebugUtilsMessageSeverityFlagsEXT severity, DebugUtilsMessageTypeFlagsEXT type, DebugUtilsMessengerCallbackDataEXT* data,
+        void* user)
     {
         lock (ValidationMessages) ValidationMessages.Add(Marshal.PtrToStringUTF8((nint)data->PMessage) ?? "");
         return false;
@@ -89,7 +94,11 @@ sealed unsafe class VulkanInstance : IDisposable
     public void Dispose()
     {
         if (messenger.Handle != 0)
-            ((delegate* unmanaged<Instance, DebugUtilsMessengerEXT, void*, void>)Api.GetInstanceProcAddr(Handle, "vkDestroyDebugUtilsMessengerEXT").Handle)(Handle, messenger, null);
+        {
+            var destroy = (delegate* unmanaged<Instance, DebugUtilsMessengerEXT, void*, void>)Api.GetInstanceProcAddr(Handle,
+                "vkDestroyDebugUtilsMessengerEXT").Handle;
+            destroy(Handle, messenger, null);
+        }
         Api.DestroyInstance(Handle, null);
         Api.Dispose();
     }

@@ -11,7 +11,7 @@ sealed unsafe class VulkanMemory : DeviceMemory
 {
     readonly VulkanDevice device;
     readonly Silk.NET.Vulkan.DeviceMemory memory;
-    readonly Action? returned;           // null: the memory is its own
+    readonly Action? release;            // null: the memory is its own
 
     public VulkanMemory(VulkanDevice device, long bytes, VulkanUse use) : base(bytes)
     {
@@ -20,19 +20,24 @@ sealed unsafe class VulkanMemory : DeviceMemory
         var info = new BufferCreateInfo
         {
             SType = StructureType.BufferCreateInfo, Size = (ulong)Math.Max(256, (bytes + 255) / 256 * 256),
-            Usage = BufferUsageFlags.TransferSrcBit | BufferUsageFlags.TransferDstBit | (staging ? 0 : BufferUsageFlags.StorageBufferBit | BufferUsageFlags.ShaderDeviceAddressBit),
+            Usage = BufferUsageFlags.TransferSrcBit | BufferUsageFlags.TransferDstBit
+                | (staging ? 0 : BufferUsageFlags.StorageBufferBit | BufferUsageFlags.ShaderDeviceAddressBit),
         };
         device.Api.CreateBuffer(device.Handle, in info, null, out var buffer).Check();
         Buffer = buffer;
         device.Api.GetBufferMemoryRequirements(device.Handle, buffer, out var needs);
         (uint type, bool visible) = device.MemoryType(needs.MemoryTypeBits, use);
         var flags = new MemoryAllocateFlagsInfo { SType = StructureType.MemoryAllocateFlagsInfo, Flags = MemoryAllocateFlags.DeviceAddressBit };
-        var allocate = new MemoryAllocateInfo { SType = StructureType.MemoryAllocateInfo, AllocationSize = needs.Size, MemoryTypeIndex = type, PNext = staging ? null : &flags };
+        var allocate = new MemoryAllocateInfo
+        {
+            SType = StructureType.MemoryAllocateInfo, AllocationSize = needs.Size, MemoryTypeIndex = type, PNext = staging ? null : &flags,
+        };
         var result = device.Api.AllocateMemory(device.Handle, in allocate, null, out memory);
         if (result != Result.Success)
         {
             device.Api.DestroyBuffer(device.Handle, buffer, null);
-            throw new TesseraException($"{device.Name}: vkAllocateMemory({bytes >> 20} MiB) = {result}, {device.FreeBytes >> 20} MiB are free; use a shorter context or a smaller weight type");
+            throw new TesseraException($"{device.Name}: vkAllocateMemory({bytes >> 20} MiB) = {result}, {device.FreeBytes >> 20} MiB are free; "
+                + "use a shorter context or a smaller weight type");
         }
         device.Api.BindBufferMemory(device.Handle, buffer, memory, 0).Check();
         if (visible && !(use == VulkanUse.Device && device.Staged))
@@ -46,10 +51,10 @@ sealed unsafe class VulkanMemory : DeviceMemory
         Address = device.Api.GetBufferDeviceAddress(device.Handle, in address);
     }
 
-    /// <summary>A piece of other memory.</summary>
-    public VulkanMemory(VulkanMemory whole, long offset, long bytes, Action returned) : base(bytes)
+    /// <summary>A part of other memory.</summary>
+    public VulkanMemory(VulkanMemory whole, long offset, long bytes, Action release) : base(bytes)
     {
-        (device, this.returned, Buffer, BufferOffset, Address) = (whole.device, returned, whole.Buffer, offset, whole.Address + (ulong)offset);
+        (device, this.release, Buffer, BufferOffset, Address) = (whole.device, release, whole.Buffer, offset, whole.Address + (ulong)offset);
         if (whole.Mapped is not null) Mapped = whole.Mapped + offset;
     }
 
@@ -66,9 +71,9 @@ sealed unsafe class VulkanMemory : DeviceMemory
     public override void Dispose()
     {
         device.Drain();
-        if (returned is not null)
+        if (release is not null)
         {
-            returned();
+            release();
             return;
         }
         device.Api.DestroyBuffer(device.Handle, Buffer, null);

@@ -71,7 +71,8 @@ sealed unsafe class VulkanPipelineCache : IDisposable
         {
             byte[] file = File.Exists(path) && new FileInfo(path).Length < 1 << 28 ? File.ReadAllBytes(path) : [];
             // The driver's own header: its length, 1, vendor, device, and the driver's id of caches.
-            bool ours = file.Length >= HashBytes + 32 && XxHash128.Hash(file.AsSpan(HashBytes)).AsSpan().SequenceEqual(file.AsSpan(0, HashBytes)) && file.AsSpan(HashBytes + 16, 16).SequenceEqual(probe.CacheId);
+            bool ours = file.Length >= HashBytes + 32 && XxHash128.Hash(file.AsSpan(HashBytes)).AsSpan().SequenceEqual(file.AsSpan(0, HashBytes))
+                && file.AsSpan(HashBytes + 16, 16).SequenceEqual(probe.CacheId);
             return ours ? file[HashBytes..] : [];
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException) { return []; }

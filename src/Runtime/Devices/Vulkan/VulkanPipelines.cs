@@ -3,7 +3,9 @@ using Tessera.Shaders;
 
 namespace Tessera.Runtime.Devices.Vulkan;
 
-/// <summary>Compute pipelines by shader. Kernels bind nothing: addresses and arguments travel as push constants. What the driver compiled is kept on disk.</summary>
+/// <summary>
+/// Compute pipelines by shader. Kernels bind nothing: addresses and arguments travel as push constants. What the driver compiled is kept on disk.
+/// </summary>
 sealed unsafe class VulkanPipelines : IDisposable
 {
     public const int PushBytes = 128;
@@ -58,7 +60,11 @@ sealed unsafe class VulkanPipelines : IDisposable
         var create = new ComputePipelineCreateInfo
         {
             SType = StructureType.ComputePipelineCreateInfo, Layout = Layout, Flags = statistics ? PipelineCreateFlags.CreateCaptureStatisticsBitKhr : 0,
-            Stage = new PipelineShaderStageCreateInfo { SType = StructureType.PipelineShaderStageCreateInfo, Stage = ShaderStageFlags.ComputeBit, Module = module, PName = main, PSpecializationInfo = &constants },
+            Stage = new PipelineShaderStageCreateInfo
+            {
+                SType = StructureType.PipelineShaderStageCreateInfo, Stage = ShaderStageFlags.ComputeBit, Module = module, PName = main,
+                PSpecializationInfo = &constants,
+            },
         };
         var result = api.CreateComputePipelines(device, Cache.Handle, 1, in create, null, out var pipeline);
         api.DestroyShaderModule(device, module, null);
@@ -66,11 +72,13 @@ sealed unsafe class VulkanPipelines : IDisposable
     }
 
     /// <summary>All shaders that are built in.</summary>
-    public static IEnumerable<string> All => typeof(Kernel).Assembly.GetManifestResourceNames().Where(n => n.EndsWith(".spv", StringComparison.Ordinal)).Select(n => n[..^4]).Order(StringComparer.Ordinal);
+    public static IEnumerable<string> All => typeof(Kernel).Assembly.GetManifestResourceNames()
+        .Where(n => n.EndsWith(".spv", StringComparison.Ordinal)).Select(n => n[..^4]).Order(StringComparer.Ordinal);
 
     static byte[] Code(string shader)
     {
-        using var stream = typeof(Kernel).Assembly.GetManifestResourceStream(shader + ".spv") ?? throw new TesseraException($"shader {shader}.spv is not built in; run src/Shaders/build-spv.sh");
+        using var stream = typeof(Kernel).Assembly.GetManifestResourceStream(shader + ".spv")
+            ?? throw new TesseraException($"shader {shader}.spv is not built in; run src/Shaders/build-spv.sh");
         var code = new byte[stream.Length];
         stream.ReadExactly(code);
         return code;

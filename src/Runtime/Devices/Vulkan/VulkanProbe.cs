@@ -70,13 +70,17 @@ sealed unsafe class VulkanProbe
         if (names.Contains("VK_EXT_memory_budget")) Extensions.Add("VK_EXT_memory_budget");
         Features = new Features((int)subgroup.SubgroupSize, hasDot && integerDot.ShaderIntegerDotProduct);
         (ComputeFamily, TimestampBits) = Family(api, handle);
-        bool broadcasts = subgroup.SubgroupSize >= 4 && subgroup.SupportedStages.HasFlag(ShaderStageFlags.ComputeBit) && subgroup.SupportedOperations.HasFlag(SubgroupFeatureFlags.BallotBit);
+        bool broadcasts = subgroup.SubgroupSize >= 4
+            && subgroup.SupportedStages.HasFlag(ShaderStageFlags.ComputeBit) && subgroup.SupportedOperations.HasFlag(SubgroupFeatureFlags.BallotBit);
         UnavailableReason = GetUnavailableReason(half.BufferDeviceAddress, features.Features.ShaderInt64, broadcasts, ComputeFamily != uint.MaxValue, Kind);
     }
 
     /// <summary>Why a device cannot run our kernels, or null.</summary>
     internal static string? GetUnavailableReason(bool addresses, bool int64, bool broadcasts, bool computes, DeviceKind kind) =>
-        !addresses ? "it has no buffer device addresses" : !int64 ? "its shaders have no 64-bit integers" : !broadcasts ? "its shaders have no subgroups of 4 or more that broadcast" : !computes ? "it has no compute queue"
+        !addresses ? "it has no buffer device addresses"
+        : !int64 ? "its shaders have no 64-bit integers"
+        : !broadcasts ? "its shaders have no subgroups of 4 or more that broadcast"
+        : !computes ? "it has no compute queue"
         : kind == DeviceKind.Null ? "it is null hardware: it compiles and computes nothing" : null;
 
     static HashSet<string> ExtensionNames(Vk api, PhysicalDevice handle)

@@ -4,7 +4,10 @@ using Tessera.Shaders;
 
 namespace Tessera.Runtime.Devices.Vulkan;
 
-/// <summary>Command buffers recorded once: pipeline, addresses and arguments, dispatch, and a barrier before the next. Long work is cut: drivers reset a GPU that is busy with one submission for two seconds.</summary>
+/// <summary>
+/// Command buffers recorded once: pipeline, addresses and arguments, dispatch, and a barrier before the next. Long work is cut: drivers reset a GPU that is
+/// busy with one submission for two seconds.
+/// </summary>
 sealed unsafe class VulkanRecording : Recording
 {
     const double MaxSeconds = 0.1;
@@ -33,7 +36,7 @@ sealed unsafe class VulkanRecording : Recording
         cuts.Add(first..calls.Length);
         Commands = [.. cuts.Select(cut =>
         {
-            var commands = device.Commands();
+            var commands = device.Queue.Commands();
             Fill(commands, cut, null, 0, false);
             return commands;
         })];
@@ -72,11 +75,11 @@ sealed unsafe class VulkanRecording : Recording
     {
         int[] counts = [.. cuts.Select(cut => everyCall ? cut.GetOffsetAndLength(Calls.Length).Length : 1)];
         using var stamps = new VulkanStamps(device, counts.Sum() + counts.Length);
-        CommandBuffer[] commands = [.. cuts.Select(_ => device.Commands())];
+        CommandBuffer[] commands = [.. cuts.Select(_ => device.Queue.Commands())];
         try
         {
             for (int i = 0, at = 0; i < commands.Length; at += counts[i++] + 1) Fill(commands[i], cuts[i], stamps, at, everyCall);
-            device.Submit(commands);
+            device.Queue.Submit(commands);
             device.Wait();
             var seconds = new List<double>();
             for (int i = 0, at = 0; i < commands.Length; at += counts[i++] + 1) seconds.AddRange(stamps.Between(at, counts[i] + 1));
@@ -84,11 +87,12 @@ sealed unsafe class VulkanRecording : Recording
         }
         finally
         {
-            foreach (var one in commands) device.Free(one);
+            foreach (var one in commands) device.Queue.Free(one);
         }
     }
 
-    /// <summary>Records the calls of a cut; <paramref name="stamps"/>: with timestamps from <paramref name="at"/> on, at both ends and, with <paramref name="everyCall"/>, between the calls.</summary>
+    /// <summary>Records the calls of a cut, where there are <paramref name="stamps"/> with timestamps from number <paramref name="at"/> on.</summary>
+    /// <param name="everyCall">Timestamps between the calls too, not at both ends only.</param>
     void Fill(CommandBuffer to, Range cut, VulkanStamps? stamps, int at, bool everyCall)
     {
         var begin = new CommandBufferBeginInfo { SType = StructureType.CommandBufferBeginInfo, Flags = CommandBufferUsageFlags.SimultaneousUseBit };
@@ -97,24 +101,26 @@ sealed unsafe class VulkanRecording : Recording
         var (offset, length) = cut.GetOffsetAndLength(Calls.Length);
         for (int i = offset; i < offset + length; i++)
         {
-            device.Barrier(to); // also against what was submitted before
+            device.Queue.Barrier(to); // also against what was submitted before
             if (everyCall || i == offset) stamps?.Write(to, at++);
             Dispatch(to, Calls[i], variants[i]);
         }
-        device.Barrier(to);
+        device.Queue.Barrier(to);
         stamps?.Write(to, at);
         device.Api.EndCommandBuffer(to).Check();
     }
 
     Variant Choose(Call call) =>
         call.Kernel.Vulkan.FirstOrDefault(v => v.Fits(device.Probe.Features, call))
-        ?? throw new TesseraException($"[{call.Kernel.Name}] has no Vulkan body for {string.Join(", ", call.Tensors.Where(t => !t.IsNone).Select(t => t.Type.Name()))} on {device.Name} yet; use --device host");
+        ?? throw new TesseraException($"[{call.Kernel.Name}] has no Vulkan body for "
+            + $"{string.Join(", ", call.Tensors.Where(t => !t.IsNone).Select(t => t.Type.Name()))} on {device.Name} yet; use --device host");
 
     void Dispatch(CommandBuffer to, Call call, Variant variant)
     {
         byte* push = stackalloc byte[VulkanPipelines.PushBytes];
         int addresses = call.Tensors.Length * 8, bytes = addresses + call.ArgBytes.Length;
-        if (bytes > VulkanPipelines.PushBytes) throw new TesseraException($"[{call.Kernel.Name}] pushes {bytes} bytes, at most {VulkanPipelines.PushBytes} fit");
+        if (bytes > VulkanPipelines.PushBytes)
+            throw new TesseraException($"[{call.Kernel.Name}] pushes {bytes} bytes, at most {VulkanPipelines.PushBytes} fit");
         for (int i = 0; i < call.Tensors.Length; i++) ((ulong*)push)[i] = call.Tensors[i].Address;
         call.ArgBytes.CopyTo(new Span<byte>(push + addresses, call.ArgBytes.Length));
         var groups = variant.Groups(call);
@@ -125,7 +131,7 @@ sealed unsafe class VulkanRecording : Recording
 
     public override void Dispose()
     {
-        device.Wait();
-        foreach (var commands in Commands) device.Free(commands);
+        device.Drain();
+        foreach (var commands in Commands) device.Queue.Free(commands);
     }
 }

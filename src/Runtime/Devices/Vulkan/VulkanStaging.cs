@@ -3,27 +3,27 @@ using Buffer = Silk.NET.Vulkan.Buffer;
 
 namespace Tessera.Runtime.Devices.Vulkan;
 
-/// <summary>Carries bytes to and from memory that the host does not see, through a ring of two pieces: one is filled while the other is copied.</summary>
+/// <summary>Carries bytes to and from memory that the host does not see, through a ring of two slots: one is filled while the other is copied.</summary>
 sealed unsafe class VulkanStaging : IDisposable
 {
-    public const int PieceBytes = 8 << 20;
+    public const int SlotBytes = 8 << 20;
 
-    const int Pieces = 2;
+    const int Slots = 2;
 
     readonly VulkanDevice device;
     readonly VulkanMemory memory;
-    readonly CommandBuffer[] commands = new CommandBuffer[Pieces];
-    readonly Fence[] fences = new Fence[Pieces];
+    readonly CommandBuffer[] commands = new CommandBuffer[Slots];
+    readonly Fence[] fences = new Fence[Slots];
     int next;
 
     public VulkanStaging(VulkanDevice device)
     {
         this.device = device;
-        memory = new VulkanMemory(device, Pieces * PieceBytes, VulkanUse.Staging);
+        memory = new VulkanMemory(device, Slots * SlotBytes, VulkanUse.Staging);
         var signaled = new FenceCreateInfo { SType = StructureType.FenceCreateInfo, Flags = FenceCreateFlags.SignaledBit };
-        for (int i = 0; i < Pieces; i++)
+        for (int i = 0; i < Slots; i++)
         {
-            commands[i] = device.Commands();
+            commands[i] = device.Queue.Commands();
             device.Api.CreateFence(device.Handle, in signaled, null, out fences[i]).Check();
         }
     }
@@ -31,22 +31,22 @@ sealed unsafe class VulkanStaging : IDisposable
     /// <summary>Returns when the bytes are taken; they are there before anything submitted later.</summary>
     public void Upload(VulkanMemory to, long offset, ReadOnlySpan<byte> bytes)
     {
-        for (int at = 0; at < bytes.Length; at += PieceBytes)
+        for (int at = 0; at < bytes.Length; at += SlotBytes)
         {
-            int piece = Math.Min(PieceBytes, bytes.Length - at), slot = Take();
-            bytes.Slice(at, piece).CopyTo(new Span<byte>(memory.Mapped + slot * PieceBytes, piece));
-            Copy(slot, memory.Buffer, slot * (long)PieceBytes, to.Buffer, to.BufferOffset + offset + at, piece);
+            int count = Math.Min(SlotBytes, bytes.Length - at), slot = Take();
+            bytes.Slice(at, count).CopyTo(new Span<byte>(memory.Mapped + slot * SlotBytes, count));
+            Copy(slot, memory.Buffer, slot * (long)SlotBytes, to.Buffer, to.BufferOffset + offset + at, count);
         }
     }
 
     public void Download(VulkanMemory from, long offset, Span<byte> bytes)
     {
-        for (int at = 0; at < bytes.Length; at += PieceBytes)
+        for (int at = 0; at < bytes.Length; at += SlotBytes)
         {
-            int piece = Math.Min(PieceBytes, bytes.Length - at), slot = Take();
-            Copy(slot, from.Buffer, from.BufferOffset + offset + at, memory.Buffer, slot * (long)PieceBytes, piece);
+            int count = Math.Min(SlotBytes, bytes.Length - at), slot = Take();
+            Copy(slot, from.Buffer, from.BufferOffset + offset + at, memory.Buffer, slot * (long)SlotBytes, count);
             WaitFor(slot);
-            new ReadOnlySpan<byte>(memory.Mapped + slot * PieceBytes, piece).CopyTo(bytes.Slice(at, piece));
+            new ReadOnlySpan<byte>(memory.Mapped + slot * SlotBytes, count).CopyTo(bytes.Slice(at, count));
         }
     }
 
@@ -58,16 +58,16 @@ sealed unsafe class VulkanStaging : IDisposable
         End(slot);
     }
 
-    /// <summary>The next piece, when its last copy is done.</summary>
+    /// <summary>The next slot, when its last copy is done.</summary>
     int Take()
     {
         int slot = next;
-        next = (next + 1) % Pieces;
+        next = (next + 1) % Slots;
         WaitFor(slot);
         return slot;
     }
 
-    void WaitFor(int slot) => device.WaitFor(fences[slot]);
+    void WaitFor(int slot) => device.Queue.WaitFor(fences[slot]);
 
     void Copy(int slot, Buffer from, long fromOffset, Buffer to, long toOffset, long bytes)
     {
@@ -81,29 +81,29 @@ sealed unsafe class VulkanStaging : IDisposable
     {
         var begin = new CommandBufferBeginInfo { SType = StructureType.CommandBufferBeginInfo, Flags = CommandBufferUsageFlags.OneTimeSubmitBit };
         device.Api.BeginCommandBuffer(commands[slot], in begin).Check();
-        device.Barrier(commands[slot]);
+        device.Queue.Barrier(commands[slot]);
     }
 
     void End(int slot)
     {
-        device.Barrier(commands[slot]);
+        device.Queue.Barrier(commands[slot]);
         device.Api.EndCommandBuffer(commands[slot]).Check();
         device.Api.ResetFences(device.Handle, 1, in fences[slot]).Check();
-        device.Enqueue(commands[slot], fences[slot]);
+        device.Queue.Enqueue(commands[slot], fences[slot]);
     }
 
     public void Drain()
     {
-        for (int i = 0; i < Pieces; i++) WaitFor(i);
+        for (int i = 0; i < Slots; i++) WaitFor(i);
     }
 
     public void Dispose()
     {
         memory.Dispose(); // drains
-        for (int i = 0; i < Pieces; i++)
+        for (int i = 0; i < Slots; i++)
         {
             device.Api.DestroyFence(device.Handle, fences[i], null);
-            device.Free(commands[i]);
+            device.Queue.Free(commands[i]);
         }
     }
 }
