@@ -19,26 +19,37 @@ sealed class HfMaker : IDisposable
             {"architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "hidden_act": "silu", "hidden_size": 96, "num_hidden_layers": 2, "num_attention_heads": 3, "num_key_value_heads": 1,
              "head_dim": 32, "intermediate_size": 37, "vocab_size": 301, "rms_norm_eps": 1e-6, "max_position_embeddings": 512, "rope_theta": 10000, "tie_word_embeddings": false, "torch_dtype": "bfloat16"}
             """)!.AsObject();
+        Fill(seed);
+    }
+
+    /// <summary>Gives the tensors the shapes that the config asks for, dense, and random values.</summary>
+    public HfMaker Fill(int seed = 1)
+    {
         var random = new Random(seed);
-        void Add(string name, params int[] shape) => Tensors[name] = (shape, [.. Enumerable.Range(0, shape.Aggregate((a, b) => a * b)).Select(_ => Rounded((float)(random.NextDouble() * 2 - 1)))]);
-        Add("model.embed_tokens.weight", 301, 96);
-        for (int i = 0; i < 2; i++)
+        int Of(string key) => (int)Config[key]!;
+        void Add(string name, params int[] shape) =>
+            Tensors[name] = (shape, [.. Enumerable.Range(0, shape.Aggregate((a, b) => a * b)).Select(_ => Rounded((float)(random.NextDouble() * 2 - 1)))]);
+        int hidden = Of("hidden_size"), dim = Of("head_dim"), q = Of("num_attention_heads") * dim, kv = Of("num_key_value_heads") * dim, ffn = Of("intermediate_size"), vocabulary = Of("vocab_size");
+        Tensors.Clear();
+        Add("model.embed_tokens.weight", vocabulary, hidden);
+        for (int i = 0; i < Of("num_hidden_layers"); i++)
         {
             string at = $"model.layers.{i}.";
-            Add(at + "input_layernorm.weight", 96);
-            Add(at + "self_attn.q_proj.weight", 96, 96);
-            Add(at + "self_attn.k_proj.weight", 32, 96);
-            Add(at + "self_attn.v_proj.weight", 32, 96);
-            Add(at + "self_attn.q_norm.weight", 32);
-            Add(at + "self_attn.k_norm.weight", 32);
-            Add(at + "self_attn.o_proj.weight", 96, 96);
-            Add(at + "post_attention_layernorm.weight", 96);
-            Add(at + "mlp.gate_proj.weight", 37, 96);
-            Add(at + "mlp.up_proj.weight", 37, 96);
-            Add(at + "mlp.down_proj.weight", 96, 37);
+            Add(at + "input_layernorm.weight", hidden);
+            Add(at + "self_attn.q_proj.weight", q, hidden);
+            Add(at + "self_attn.k_proj.weight", kv, hidden);
+            Add(at + "self_attn.v_proj.weight", kv, hidden);
+            Add(at + "self_attn.q_norm.weight", dim);
+            Add(at + "self_attn.k_norm.weight", dim);
+            Add(at + "self_attn.o_proj.weight", hidden, q);
+            Add(at + "post_attention_layernorm.weight", hidden);
+            Add(at + "mlp.gate_proj.weight", ffn, hidden);
+            Add(at + "mlp.up_proj.weight", ffn, hidden);
+            Add(at + "mlp.down_proj.weight", hidden, ffn);
         }
-        Add("model.norm.weight", 96);
-        Add("lm_head.weight", 301, 96);
+        Add("model.norm.weight", hidden);
+        Add("lm_head.weight", vocabulary, hidden);
+        return this;
     }
 
     public string Folder { get; } = Path.Combine(Path.GetTempPath(), $"tessera-hf-{Guid.NewGuid():N}");
@@ -60,7 +71,11 @@ sealed class HfMaker : IDisposable
     {
         Config["architectures"] = new JsonArray("Qwen3MoeForCausalLM");
         Config["model_type"] = "qwen3_moe";
-        foreach (var (key, value) in new (string, JsonNode)[] { ("num_experts", experts), ("num_experts_per_tok", active), ("moe_intermediate_size", 37), ("norm_topk_prob", true), ("decoder_sparse_step", 2), ("mlp_only_layers", new JsonArray()) }) Config[key] = value;
+        foreach (var (key, value) in new (string, JsonNode)[]
+            {
+                ("num_experts", experts), ("num_experts_per_tok", active), ("moe_intermediate_size", 37), ("norm_topk_prob", true),
+                ("decoder_sparse_step", 2), ("mlp_only_layers", new JsonArray()),
+            }) Config[key] = value;
         const string At = "model.layers.1.mlp.";
         var random = new Random(5);
         float[] Random(int count) => [.. Enumerable.Range(0, count).Select(_ => Rounded((float)(random.NextDouble() * 2 - 1)))];
@@ -92,13 +107,33 @@ sealed class HfMaker : IDisposable
             return this;
         }
         var map = new JsonObject();
-        foreach (var (group, i) in Tensors.Chunk((Tensors.Count + shards - 1) / shards).Select((g, i) => (g, i + 1)))
+        foreach (var (shard, i) in Tensors.Chunk((Tensors.Count + shards - 1) / shards).Select((tensors, i) => (tensors, i + 1)))
         {
             string name = $"model-{i:D5}-of-{shards:D5}.safetensors";
-            File.WriteAllBytes(Path.Combine(Folder, name), Safetensors(group.ToDictionary(), padding));
-            foreach (var (tensor, _) in group) map[tensor] = name;
+            File.WriteAllBytes(Path.Combine(Folder, name), Safetensors(shard.ToDictionary(), padding));
+            foreach (var (tensor, _) in shard) map[tensor] = name;
         }
         File.WriteAllText(Path.Combine(Folder, "model.safetensors.index.json"), new JsonObject { ["metadata"] = new JsonObject(), ["weight_map"] = map }.ToJsonString());
+        return this;
+    }
+
+    /// <summary>Writes all files, with an embedding of so many rows of zeros, tied to the head, that take no space on the disk.</summary>
+    public HfMaker SaveWithEmptyEmbedding(int rows)
+    {
+        long rowBytes = 2L * (int)Config["hidden_size"]!;
+        Config["vocab_size"] = rows;
+        Config["tie_word_embeddings"] = true;
+        Tensors.Remove("lm_head.weight");
+        Tensors.Remove("model.embed_tokens.weight");
+        Save(shards: 2);
+        byte[] header = Join($$"""{"model.embed_tokens.weight": {"dtype": "BF16", "shape": [{{rows}}, {{rowBytes / 2}}], "data_offsets": [0, {{rows * rowBytes}} ]} }""", []);
+        using (var file = File.Create(Path.Combine(Folder, "model-00003-of-00003.safetensors")))
+        {
+            file.Write(header);
+            file.SetLength(header.Length + rows * rowBytes);
+        }
+        string index = Path.Combine(Folder, "model.safetensors.index.json");
+        File.WriteAllText(index, File.ReadAllText(index).Replace("\"weight_map\":{", "\"weight_map\":{\"model.embed_tokens.weight\":\"model-00003-of-00003.safetensors\","));
         return this;
     }
 
@@ -138,6 +173,14 @@ sealed class HfMaker : IDisposable
 
     public string Fails(DType? type = null) => Xunit.Assert.Throws<TesseraException>(() => Convert(type)).Message;
 
+    /// <summary>The result of work that might wait for ever.</summary>
+    public static string Ends(Func<string> work)
+    {
+        var task = Task.Run(work);
+        Xunit.Assert.True(task.Wait(TimeSpan.FromSeconds(60)), "it waits for ever");
+        return task.Result;
+    }
+
     /// <summary>Gives the folder the committed small tokenizer, whose ids need a larger vocabulary.</summary>
     public HfMaker WithTokenizer(string? template = null)
     {
@@ -148,7 +191,7 @@ sealed class HfMaker : IDisposable
         return this;
     }
 
-    /// <summary>One of some values, drawn.</summary>
+    /// <summary>One of the values, drawn.</summary>
     public static Gen<T> One<T>(T[] of) => Gen.Int[0, of.Length - 1].Select(i => of[i]);
 
     public void Dispose() => Directory.Delete(Folder, recursive: true);

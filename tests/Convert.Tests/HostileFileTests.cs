@@ -1,7 +1,5 @@
 using System.Buffers.Binary;
-using System.IO.Hashing;
 using System.Text;
-using CsCheck;
 using Tessera.Runtime.Files;
 using Tessera.Runtime.Models;
 using Tessera.Shaders;
@@ -60,10 +58,92 @@ public sealed class HostileFileTests : IDisposable
     [Fact]
     public void Altered_in_a_weight()
     {
-        File.WriteAllBytes(maker.Out, Altered(4096 + 1000));
+        File.WriteAllBytes(maker.Out, Altered(4096 + 1000)); // of the embedding
+        TiledFile.Open(maker.Out).Dispose();
         var verify = Command.Run("Convert", "verify", maker.Out);
         Assert.Equal(1, verify.ExitCode);
         Assert.Contains("does not match its checksum", verify.Errors);
+    }
+
+    [Theory, InlineData("final_norm"), InlineData("layers.1.q_norm"), InlineData("tokenizer"), InlineData("chat_template")]
+    public void Altered_in_a_small_segment(string name)
+    {
+        using var other = new HfMaker().WithTokenizer("{{ messages[0].content }}").Save();
+        other.Convert(DType.Q8);
+        long at;
+        using (var file = TiledFile.Open(other.Out)) at = file.Find(name).Offset;
+        byte[] bytes = File.ReadAllBytes(other.Out);
+        bytes[at] ^= 1;
+        Assert.Contains($"segment '{name}' does not match its checksum", Refused(bytes));
+    }
+
+    [Fact]
+    public void A_template_that_is_no_Unicode()
+    {
+        using var file = new TiledFileWriter(maker.Out);
+        file.Add("chat_template", SegmentTypes.Bytes, 1, 2, to => to.Append([0xff, 0xfe]));
+        using (var made = Refill()) file.Finish(segments => made.Index with { Segments = segments });
+        Assert.Contains("the chat template holds text that is not Unicode", Refused(File.ReadAllBytes(maker.Out)));
+    }
+
+    TiledFile Refill()
+    {
+        string path = maker.Out + ".whole";
+        File.WriteAllBytes(path, whole);
+        return TiledFile.Open(path);
+    }
+
+    [Fact]
+    public void No_segments_at_all()
+    {
+        using (var file = new TiledFileWriter(maker.Out))
+        using (var made = Refill()) file.Finish(segments => made.Index with { Segments = segments });
+        var inspect = Command.Run("Convert", "inspect", maker.Out);
+        Assert.Equal((0, ""), (inspect.ExitCode, inspect.Errors));
+        Assert.Contains("0 segments", inspect.Output);
+    }
+
+    /// <summary>A sparse file whose last segment is as long as it says.</summary>
+    string Sparse(string segment, long bytes)
+    {
+        int index = (int)BinaryPrimitives.ReadInt64LittleEndian(whole.AsSpan(16));
+        long offset = (index + 4095) / 4096 * 4096, at = offset + (bytes + 7) / 8 * 8;
+        byte[] json = Encoding.UTF8.GetBytes(Index()[..^2] + $$""",{{{segment}},"offset":{{offset}},"bytes":{{bytes}},"hash":"00"}]}""");
+        byte[] file = TiledBytes.WithIndex(whole, Encoding.UTF8.GetString(json), at);
+        using var stream = File.Create(maker.Out);
+        stream.Write(file.AsSpan(0, index));
+        stream.Position = at;
+        stream.Write(json);
+        return maker.Out;
+    }
+
+    [Theory]
+    [InlineData("expected at most 4194304 bytes", "\"name\":\"chat_template\",\"type\":\"bytes\",\"rows\":1,\"cols\":943718400", 943718400L)]
+    [InlineData("expected at most 67108864 bytes", "\"name\":\"tokenizer\",\"type\":\"bytes\",\"rows\":1,\"cols\":943718400", 943718400L)]
+    [InlineData("expected type bytes", "\"name\":\"tokenizer\",\"type\":\"f32\",\"rows\":16384,\"cols\":36864", 16384L * 36864 * 4)]
+    [InlineData("expected type bytes", "\"name\":\"chat_template\",\"type\":\"q8\",\"rows\":65536,\"cols\":32768", 65536L * 32768 * 34 / 32)]
+    [InlineData("expected at most 1048576 values", "\"name\":\"x\",\"type\":\"vector\",\"rows\":1,\"cols\":600000000", 2400000000L)]
+    [InlineData("expected a single row", "\"name\":\"x\",\"type\":\"vector\",\"rows\":0,\"cols\":1", 4L)]
+    public void Small_segments_that_are_large(string expected, string segment, long bytes)
+    {
+        string path = Sparse(segment, bytes);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        string message = Assert.Throws<TesseraException>(() => Engine.Load(path, new EngineOptions { Device = "host", Context = 16 }).Dispose()).Message;
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 32 << 20);
+        Assert.Contains(expected, message);
+    }
+
+    [Fact]
+    public void A_pipe_a_device_or_a_folder()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "makes a pipe with a name");
+        string pipe = maker.Out + ".pipe";
+        Assert.Equal(0, TargetTests.MakeFifo(pipe, 0x1b6));
+        string message = HfMaker.Ends(() => Assert.Throws<TesseraException>(() => TiledFile.Open(pipe)).Message);
+        Assert.Equal($"{pipe}: expected a file, found a device, a pipe or a socket", message);
+        Assert.Contains("found a device", Assert.Throws<TesseraException>(() => TiledFile.Open("/dev/zero")).Message);
+        Assert.Contains("found a folder", Assert.Throws<TesseraException>(() => TiledFile.Open(maker.Folder)).Message);
+        Assert.Contains("there is no such file", Assert.Throws<TesseraException>(() => TiledFile.Open(maker.Folder + "/none")).Message);
     }
 
     byte[] Altered(int at)
@@ -99,39 +179,9 @@ public sealed class HostileFileTests : IDisposable
         Refused(WithIndex(index.Remove(index.IndexOf(said, StringComparison.Ordinal), said.Length).Insert(index.IndexOf(said, StringComparison.Ordinal), instead)));
     }
 
-    [Fact]
-    public void Any_lie_in_the_index_is_told_or_harmless()
-    {
-        string index = Index();
-        string[] numbers = ["-1", "0", "1", "2147483647", "9223372036854775807", "null", "\"x\"", "1e9", "{}", "[]"];
-        var places = new List<(int At, int Length)>();
-        for (int at = 0; at < index.Length; at++)
-            if (index[at] == ':' && index[at + 1] is not ('{' or '[' or '"')) places.Add((at + 1, index.AsSpan(at + 1).IndexOfAny(",}") ));
-        Gen.Select(HfMaker.One([.. places]), HfMaker.One(numbers)).Sample(lie =>
-        {
-            File.WriteAllBytes(maker.Out, WithIndex(index.Remove(lie.Item1.At, lie.Item1.Length).Insert(lie.Item1.At, lie.Item2)));
-            try
-            {
-                using var engine = Engine.Load(maker.Out, new EngineOptions { Device = "host", Context = 16 });
-                engine.Start([1, 2], SamplingOptions.Greedy, 2).Next();
-            }
-            catch (TesseraException) { }
-        }, iter: 300, threads: 1);
-    }
+    string Index() => TiledBytes.Index(whole);
 
-    string Index() => Encoding.UTF8.GetString(whole.AsSpan((int)BinaryPrimitives.ReadInt64LittleEndian(whole.AsSpan(16)), (int)BinaryPrimitives.ReadInt64LittleEndian(whole.AsSpan(24))));
-
-    /// <summary>The file with another index, and hashes that match it: what an attacker would write.</summary>
-    byte[] WithIndex(string json)
-    {
-        int at = (int)BinaryPrimitives.ReadInt64LittleEndian(whole.AsSpan(16));
-        byte[] text = Encoding.UTF8.GetBytes(json), file = [.. whole[..at], .. text];
-        BinaryPrimitives.WriteInt64LittleEndian(file.AsSpan(24), text.Length);
-        BinaryPrimitives.WriteInt64LittleEndian(file.AsSpan(32), file.Length);
-        BinaryPrimitives.WriteUInt128LittleEndian(file.AsSpan(40), XxHash128.HashToUInt128(text));
-        BinaryPrimitives.WriteUInt64LittleEndian(file.AsSpan(56), XxHash3.HashToUInt64(file.AsSpan(0, 56)));
-        return file;
-    }
+    byte[] WithIndex(string json) => TiledBytes.WithIndex(whole, json);
 
     [Fact]
     public void A_segment_of_the_wrong_shape_is_refused_when_it_is_used()

@@ -55,13 +55,13 @@ public unsafe class RoundTripTests
                 for (int k = 0; k < shape[1]; k++)
                 {
                     float expected = values[r * shape[1] + k], actual = Elements.Weight(file.At(found), type, found.Rows, found.Cols, row, k);
-                    float most = values.Skip(r * shape[1] + k / 32 * 32).Take(Math.Min(32, shape[1] - k / 32 * 32)).Max(Math.Abs);
+                    float max = values.Skip(r * shape[1] + k / 32 * 32).Take(Math.Min(32, shape[1] - k / 32 * 32)).Max(Math.Abs);
                     float bound = type switch
                     {
                         DType.F32 => 0,
                         DType.BF16 => from == "BF16" ? 0 : Math.Abs(expected) / 256,
                         DType.F16 => from == "F16" ? 0 : Math.Abs(expected) / 2048 + 3e-8f,
-                        _ => most / 127 * 0.502f + most / 2048, // half a step, and a scale rounded to half
+                        _ => max / 127 * 0.502f + max / 2048, // half a step, and a scale rounded to half
                     };
                     Assert.True(Math.Abs(actual - expected) <= bound, $"{segment} [{row}, {k}]: expected {expected}, actual {actual}");
                 }
@@ -122,21 +122,5 @@ public unsafe class RoundTripTests
         using var maker = new HfMaker();
         using (var folder = new HfFolder(Repository.Golden("models/numbers-dense"))) new Converter(folder).Write(maker.Out, DType.Q8);
         Assert.Equal(File.ReadAllBytes(Path.Combine(Repository.Root, "models", "numbers-dense.tessera")), File.ReadAllBytes(maker.Out));
-    }
-
-    [Fact]
-    public void Verify_compares_with_the_folder()
-    {
-        using var maker = new HfMaker().Save();
-        maker.Convert(DType.Q8);
-        var whole = Command.Run("Convert", "verify", maker.Folder, maker.Out);
-        Assert.True(whole.ExitCode == 0 && whole.Output.Contains("equals"), whole.Errors + whole.Output);
-        maker.Tensors["model.layers.1.mlp.up_proj.weight"].Values[36 * 96 + 95] += 0.25f;
-        maker.Save();
-        var other = Command.Run("Convert", "verify", maker.Folder, maker.Out);
-        Assert.Equal(1, other.ExitCode);
-        Assert.Contains("'layers.1.gate_up' differs from the folder at row 84, column 95", other.Errors);
-        var listed = Command.Run("Convert", "inspect", maker.Out);
-        Assert.Matches(@"layers\.1\.gate_up +q8 +\(96, 96\)", listed.Output);
     }
 }

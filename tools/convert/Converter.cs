@@ -4,10 +4,13 @@ using Tessera.Shaders;
 
 namespace Tessera.Convert;
 
-/// <summary>Writes the tiled file of a Hugging Face folder: panel after panel, with a few buffers, whatever the model's size.</summary>
+/// <summary>Writes the tiled file of a Hugging Face folder: a few panels at a time are read, packed and written, whatever the model's size.</summary>
 public sealed unsafe class Converter(HfFolder folder, Action<long>? progress = null, CancellationToken stop = default, int threads = 0)
 {
-    const int PieceBytes = 8 << 20;
+    const int StripBytes = 8 << 20; // values that are packed before they are written
+    const int MaxUnusedNames = 10;
+
+    byte[] values = [], scales = [];
 
     /// <summary>What a user should know: tensors that were left out, oddities of the config.</summary>
     public List<string> Notices { get; } = [];
@@ -17,69 +20,73 @@ public sealed unsafe class Converter(HfFolder folder, Action<long>? progress = n
     /// <exception cref="TesseraException">The folder is not a model that Tessera runs, or the file cannot be written.</exception>
     public void Write(string path, DType? type)
     {
+        if (folder.Sources.FirstOrDefault(source => RegularFile.Same(source, path)) is { } own)
+            throw new TesseraException($"{path}: is a file of the model itself, {own}; choose another name");
+        using var file = new TiledFileWriter(path);
         var (config, generation, notices) = HfConfig.Read(folder);
         Notices.AddRange(notices);
         var text = HfTokens.Read(folder, config, Notices);
         var matrices = type ?? folder.Tensor("model.embed_tokens.weight", config.Vocabulary, config.Hidden).Type;
         // All is looked up before anything is written: a missing tensor is told at once.
         var plan = HfTensors.Plan(config, folder).ToArray();
-        foreach (string name in folder.Unused) Notices.Add($"tensor '{name}' is not used");
-        using var file = new TiledFileWriter(path);
-        foreach (var (name, bytes) in text) file.Add(name, SegmentTypes.Bytes, 1, bytes.Length, sink => sink(bytes));
+        NoticeUnused();
+        foreach (var (name, bytes) in text) file.Add(name, SegmentTypes.Bytes, 1, bytes.Length, to => to.Append(bytes));
         foreach (var tensor in plan)
         {
-            if (tensor.Vector) file.Add(tensor.Name, SegmentTypes.Vector, 1, tensor.Cols, sink => Vector(tensor, sink));
-            else file.Add(tensor.Name, (tensor.Own ?? matrices).Name(), tensor.RowsEach, tensor.Cols, sink => Panels(tensor, tensor.Own ?? matrices, sink), tensor.Experts);
+            if (tensor.Vector) file.Add(tensor.Name, SegmentTypes.Vector, 1, tensor.Cols, to => Vector(tensor, to));
+            else file.Add(tensor.Name, (tensor.FixedType ?? matrices).Name(), tensor.Rows, tensor.Cols, to => Matrices(tensor, tensor.FixedType ?? matrices, to), tensor.Experts);
         }
-        string title = System.IO.Path.GetFileName(System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(folder.Folder)));
-        file.Finish(segments => new TiledIndex { Name = string.Concat(title.Where(c => !char.IsControl(c))), Architecture = "qwen3", Config = config, Generation = generation, Segments = segments });
+        file.Finish(segments => new TiledIndex { Name = folder.Name, Architecture = "qwen3", Config = config, Generation = generation, Segments = segments });
     }
 
-    void Vector(HfPlan tensor, SegmentSink sink)
+    void NoticeUnused()
     {
-        var values = new float[tensor.Cols];
-        int at = 0;
-        foreach (var (row, count) in tensor.Parts())
-            for (int i = 0; i < count; i++)
-            {
-                float v = HfTensor.Element((byte*)row, tensor.Type, i);
-                if (!float.IsFinite(v)) throw Unsupported(tensor, DType.F32);
-                values[at++] = v;
-            }
-        sink(MemoryMarshal.AsBytes<float>(values));
+        int count = 0;
+        foreach (string name in folder.Unused)
+            if (count++ < MaxUnusedNames) Notices.Add($"tensor '{name}' is not used");
+        if (count > MaxUnusedNames) Notices.Add($"nor are {count - MaxUnusedNames} other tensors");
     }
 
-    void Panels(HfPlan tensor, DType type, SegmentSink sink)
+    void Vector(HfPlan tensor, SegmentWriter to)
     {
-        int tiles = Tile.Tiles(tensor.Cols), panels = Tile.Panels(tensor.RowsEach);
+        float[] vector = tensor.ReadVector();
+        if (!vector.All(float.IsFinite)) throw Unsupported(tensor, DType.F32);
+        to.Append(MemoryMarshal.AsBytes<float>(vector));
+    }
+
+    void Matrices(HfPlan tensor, DType type, SegmentWriter to)
+    {
+        int tiles = Tile.Tiles(tensor.Cols), panels = Tile.Panels(tensor.Rows);
         int valueBytes = checked(tiles * Tile.ValueBytes(type)), scaleBytes = tiles * Tile.ScaleBytes(type);
-        int piece = Math.Max(1, PieceBytes / valueBytes);
-        var values = new byte[Math.Min(piece, panels) * (long)valueBytes];
-        var scales = new byte[Math.Max(2 * Tile.Rows * tiles, panels * (long)scaleBytes)]; // the plane of scales follows that of values
-        var options = new ParallelOptions { CancellationToken = stop, MaxDegreeOfParallelism = threads > 0 ? threads : Environment.ProcessorCount };
-        bool fits = true;
-        for (int matrix = 0; matrix < tensor.Rows.Length; matrix += tensor.RowsEach)
+        int strip = Math.Min(panels, Math.Max(1, StripBytes / valueBytes));
+        if (values.Length < strip * valueBytes) values = new byte[strip * valueBytes];
+        if (scales.Length < strip * scaleBytes) scales = new byte[strip * scaleBytes];
+        for (int matrix = 0; matrix < (tensor.Experts ?? 1); matrix++)
         {
-            for (int first = 0; first < panels; first += piece)
+            for (int first = 0; first < panels; first += strip)
             {
-                int count = Math.Min(piece, panels - first);
-                Parallel.For(0, count, options, i =>
-                {
-                    Span<nint> rows = stackalloc nint[Tile.Rows];
-                    for (int r = 0; r < Tile.Rows; r++)
-                    {
-                        int row = (first + i) * Tile.Rows + r;
-                        rows[r] = row < tensor.RowsEach ? tensor.Rows[matrix + row] : 0;
-                    }
-                    fixed (byte* to = values, scale = scales)
-                        if (!TilePacker.Pack(rows, tensor.Type, tensor.Cols, type, to + (long)i * valueBytes, scale + (long)(first + i) * scaleBytes)) fits = false;
-                });
-                if (!fits) throw Unsupported(tensor, type);
-                sink(values.AsSpan(0, checked(count * valueBytes)));
-                progress?.Invoke((long)count * Tile.Rows * tensor.Cols * tensor.Type.ElementBytes());
+                int count = Math.Min(strip, panels - first);
+                Pack(tensor, type, matrix, first, count, valueBytes, scaleBytes);
+                to.Append(values.AsSpan(0, count * valueBytes));
+                // The plane of scales follows that of values.
+                if (scaleBytes > 0) to.WriteAhead(scales.AsSpan(0, count * scaleBytes), (long)(panels - first - count) * valueBytes + (long)first * scaleBytes);
+                progress?.Invoke((long)count * Tile.Rows * tensor.RowBytes);
             }
-            if (scaleBytes > 0) sink(scales.AsSpan(0, panels * scaleBytes));
+            if (scaleBytes > 0) to.AppendWritten((long)panels * scaleBytes);
         }
+    }
+
+    /// <summary>Reads and packs some panels of a matrix, one behind the other.</summary>
+    void Pack(HfPlan tensor, DType type, int matrix, int first, int count, int valueBytes, int scaleBytes)
+    {
+        bool fits = true;
+        tensor.ForEachPanel(matrix, first, count, (panel, source, rows) =>
+        {
+            int i = panel - first;
+            fixed (byte* from = source, to = values, scale = scales)
+                if (!TilePacker.Pack(from, rows, tensor.Type, tensor.Cols, type, to + (long)i * valueBytes, scale + (long)i * scaleBytes)) fits = false;
+        }, stop, threads);
+        if (!fits) throw Unsupported(tensor, type);
     }
 
     TesseraException Unsupported(HfPlan tensor, DType type) =>

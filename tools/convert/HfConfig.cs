@@ -20,14 +20,14 @@ static class HfConfig
     static Qwen3Config Config(HfJson json, List<string> notices)
     {
         if (json.Object.ValueKind != JsonValueKind.Object) throw json.Wrong("expected a JSON object");
-        string type = json.Text("model_type") ?? "", architecture = json.Object.TryGetProperty("architectures", out var list) && list.ValueKind == JsonValueKind.Array && list.GetArrayLength() > 0 ? list[0].ToString() : "";
+        string type = json.Text("model_type") ?? "", architecture = json.List("architectures") is [var first, ..] ? first.ToString() : "";
         if (!(type == "qwen3" && architecture is "" or "Qwen3ForCausalLM" || type == "qwen3_moe" && architecture is "" or "Qwen3MoeForCausalLM"))
-            throw json.Wrong($"expected architecture Qwen3ForCausalLM (model_type qwen3) or Qwen3MoeForCausalLM (model_type qwen3_moe), found {(architecture.Length > 0 ? architecture : "none")} (model_type {(type.Length > 0 ? type : "none")})");
+            throw json.Wrong("expected architecture Qwen3ForCausalLM (model_type qwen3) or Qwen3MoeForCausalLM (model_type qwen3_moe), "
+                + $"found {(architecture.Length > 0 ? architecture : "none")} (model_type {(type.Length > 0 ? type : "none")})");
         if (json.Text("hidden_act") is { } act && act != "silu") throw json.Wrong($"expected hidden_act silu, found {act}");
         if (json.Flag("use_sliding_window")) throw json.Wrong("expected full attention, found use_sliding_window true");
-        if (json.Object.TryGetProperty("layer_types", out var types) && types.ValueKind == JsonValueKind.Array)
-            foreach (var layer in types.EnumerateArray())
-                if (layer.ToString() != "full_attention") throw json.Wrong($"expected layer_types full_attention, found {HfJson.Brief(layer)}");
+        foreach (var layer in json.List("layer_types"))
+            if (layer.ToString() != "full_attention") throw json.Wrong($"expected layer_types full_attention, found {HfJson.Brief(layer)}");
         int heads = json.Int("num_attention_heads");
         int context = json.Int("max_position_embeddings");
         return new Qwen3Config
@@ -48,23 +48,24 @@ static class HfConfig
         };
     }
 
-    static MoeConfig Moe(HfJson json) => new(json.Int(json.Has("num_experts") ? "num_experts" : "num_local_experts"), json.Int("num_experts_per_tok"), json.Int("moe_intermediate_size"),
-        json.Flag("norm_topk_prob"), json.Has("decoder_sparse_step") ? json.Int("decoder_sparse_step") : 1, json.Ids("mlp_only_layers"));
+    static MoeConfig Moe(HfJson json) => new(json.Int(json.Has("num_experts") ? "num_experts" : "num_local_experts"), json.Int("num_experts_per_tok"),
+        json.Int("moe_intermediate_size"), json.Flag("norm_topk_prob"), json.Has("decoder_sparse_step") ? json.Int("decoder_sparse_step") : 1, json.Ids("mlp_only_layers"));
 
     static RopeConfig Rope(HfJson json, int context, List<string> notices)
     {
         // transformers 5 keeps all in rope_parameters; before, rope_theta stood beside rope_scaling.
-        bool scaled = (json.Object.TryGetProperty("rope_parameters", out var inner) || json.Object.TryGetProperty("rope_scaling", out inner)) && inner.ValueKind == JsonValueKind.Object;
-        var scaling = json with { Object = inner };
-        double theta = (scaled ? scaling.Number("rope_theta") : null) ?? json.Number("rope_theta") ?? 10000;
-        string type = scaled ? scaling.Text("rope_type") ?? scaling.Text("type") ?? "default" : "default";
+        var inner = json.Inner("rope_parameters") ?? json.Inner("rope_scaling");
+        double theta = inner?.Number("rope_theta") ?? json.Number("rope_theta") ?? 10000;
+        if (inner is not { } scaling) return new RopeConfig(theta, null);
+        string type = scaling.Text("rope_type") ?? scaling.Text("type") ?? "default";
         if (type == "default") return new RopeConfig(theta, null);
         if (type != "yarn") throw json.Wrong($"expected rope type default or yarn, found {type}");
         double factor = scaling.Number("factor") ?? throw json.Wrong("rope_scaling of type yarn lacks its factor");
         int? original = scaling.Has("original_max_position_embeddings") ? scaling.Int("original_max_position_embeddings") : null;
         if (original is { } o && Math.Abs(o * factor - context) > 0.5)
             notices.Add($"YaRN stretches {o} positions by {factor} to {o * factor}, but max_position_embeddings is {context}");
-        return new RopeConfig(theta, new YarnConfig(factor, original, scaling.Number("beta_fast") ?? 32, scaling.Number("beta_slow") ?? 1, scaling.Number("attention_factor")));
+        var yarn = new YarnConfig(factor, original, scaling.Number("beta_fast") ?? 32, scaling.Number("beta_slow") ?? 1, scaling.Number("attention_factor"));
+        return new RopeConfig(theta, yarn);
     }
 
     /// <summary>Without a generation_config.json an answer is greedy, and ends where config.json says.</summary>
@@ -78,7 +79,7 @@ static class HfConfig
         {
             DoSample = json.Flag("do_sample"),
             Temperature = (float)(json.Number("temperature") ?? 1),
-            TopK = (int)Math.Max(0, json.Number("top_k") ?? 0), // some write -1 for all
+            TopK = (int)Math.Max(0, json.Number("top_k") ?? 0), // -1 is written for all, too
             TopP = (float)(json.Number("top_p") ?? 1),
             MinP = (float)(json.Number("min_p") ?? 0),
             RepetitionPenalty = (float)(json.Number("repetition_penalty") ?? 1),

@@ -37,7 +37,7 @@ public static class HfTokens
     /// <summary>The template and the file it stands in: one of its own, or an entry of tokenizer_config.json, alone or among several by name.</summary>
     static (string File, string Template)? Template(HfFolder folder)
     {
-        if (folder.Read("chat_template.jinja") is { } own) return (folder.At("chat_template.jinja"), Encoding.UTF8.GetString(own));
+        if (folder.Text("chat_template.jinja") is { } own) return (folder.At("chat_template.jinja"), own);
         string config = folder.At("tokenizer_config.json");
         using var json = folder.Json("tokenizer_config.json");
         if (json is null || json.RootElement.ValueKind != JsonValueKind.Object || !json.RootElement.TryGetProperty("chat_template", out var template)) return null;

@@ -16,7 +16,7 @@ static class Inspect
         Console.WriteLine($"  rope theta {c.Rope.Theta}{(c.Rope.Yarn is { } y ? $", YaRN factor {y.Factor} over {y.Original?.ToString() ?? "all"} positions" : "")}, eps {c.Eps}{(c.AttentionBias ? ", attention bias" : "")}");
         Console.WriteLine($"  generation: {(g.DoSample ? $"temperature {g.Temperature}, top-k {g.TopK}, top-p {g.TopP}, min-p {g.MinP}, repetition penalty {g.RepetitionPenalty}" : "greedy")}, ends on {string.Join(", ", g.EndIds)}");
         Console.WriteLine($"  text: {(file.Has("tokenizer") ? "tokenizer" : "no tokenizer")}, {(file.Has("chat_template") ? "chat template" : "no chat template")}");
-        int width = index.Segments.Max(s => s.Name.Length);
+        int width = index.Segments.Select(s => s.Name.Length).DefaultIfEmpty().Max();
         foreach (var s in index.Segments)
             Console.WriteLine($"  {s.Name.PadRight(width)}  {s.Type,-6}  {$"{(s.Experts is { } n ? $"{n} x " : "")}({s.Rows}, {s.Cols})",-20}  {Cli.Size(s.Bytes),10}  at {s.Offset,12}  {s.Hash}");
         return 0;

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Runtime.InteropServices;
 using Tessera.Convert;
 using Tessera.Runtime.Files;
 using Tessera.Tools;
@@ -8,15 +9,19 @@ var output = new Option<string>("-o", "--output") { Description = "the .tessera 
 var dtype = new Option<string?>("--dtype") { Description = "type of the matrices: f32, bf16, f16 or q8; without it the type they have" };
 dtype.AcceptOnlyFromAmong("f32", "bf16", "f16", "q8");
 var file = new Argument<string>("FILE") { Description = "a .tessera file" };
-var both = new Argument<string[]>("[HF_FOLDER] FILE") { Description = "a .tessera file, behind the folder it was made from to compare with", Arity = new ArgumentArity(1, 2) };
+var both = new Argument<string[]>(Usage.OptionalFolderAndFile)
+{
+    Description = "a .tessera file, behind the folder it was made from to compare with",
+    Arity = new ArgumentArity(1, 2),
+};
 
 var inspect = new Command("inspect", "list what is inside a .tessera file") { file };
 inspect.SetAction(parsed => Cli.Guard(_ => Inspect.Print(parsed.GetRequiredValue(file))));
 var verify = new Command("verify", "check every byte of a .tessera file, and compare it with the folder it was made from") { both };
-verify.SetAction(parsed => Cli.Guard(stop => Verify.Run(parsed.GetRequiredValue(both), stop)));
+verify.SetAction(parsed => Stoppable(stop => Verify.Run(parsed.GetRequiredValue(both), stop)));
 
 var root = new RootCommand("Converts a Qwen3 model from Hugging Face safetensors to the tiled file that Tessera runs.") { folder, output, dtype, inspect, verify };
-root.SetAction(parsed => Cli.Guard(stop =>
+root.SetAction(parsed => Stoppable(stop =>
 {
     string to = parsed.GetRequiredValue(output);
     using var model = new HfFolder(parsed.GetRequiredValue(folder));
@@ -32,4 +37,18 @@ root.SetAction(parsed => Cli.Guard(stop =>
     Console.WriteLine($"{to}: {Cli.Size(made.Bytes)} from {Cli.Size(model.Bytes)}, {made.Index.Segments.Count} segments, {made.Find("layers.0.qkv").Type}");
     return 0;
 }));
+Usage.Set(root);
 return Cli.Run(root, args);
+
+// A terminal that closes and a service that is stopped end the work as Ctrl-C does: nothing half written is left.
+static int Stoppable(Func<CancellationToken, int> body) => Cli.Guard(interrupted =>
+{
+    using var stop = CancellationTokenSource.CreateLinkedTokenSource(interrupted);
+    void End(PosixSignalContext signal)
+    {
+        signal.Cancel = true;
+        stop.Cancel();
+    }
+    using PosixSignalRegistration term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, End), hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, End);
+    return body(stop.Token);
+});

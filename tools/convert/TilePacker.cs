@@ -4,12 +4,12 @@ using Tessera.Shaders;
 
 namespace Tessera.Convert;
 
-/// <summary>Turns 16 rows of row-major weights into one panel. Row pointers of 0 are padding.</summary>
+/// <summary>Turns up to 16 rows of row-major weights into one panel; rows that are missing are padding.</summary>
 static unsafe class TilePacker
 {
     /// <summary>Packs a panel; false where a value is not finite or does not fit the type.</summary>
     [SkipLocalsInit]
-    public static bool Pack(ReadOnlySpan<nint> rows, DType from, int cols, DType to, byte* values, byte* scales)
+    public static bool Pack(byte* rows, int count, DType from, int cols, DType to, byte* values, byte* scales)
     {
         int tiles = Tile.Tiles(cols), perWord = Tile.PerWord(to), valueBytes = Tile.ValueBytes(to);
         float* x = stackalloc float[Tile.K];
@@ -17,10 +17,10 @@ static unsafe class TilePacker
         bool fits = true;
         for (int r = 0; r < Tile.Rows; r++)
         {
-            byte* row = (byte*)rows[r];
+            byte* row = rows + (long)r * cols * from.ElementBytes();
             for (int tile = 0; tile < tiles; tile++)
             {
-                int real = row == null ? 0 : Math.Min(Tile.K, cols - tile * Tile.K);
+                int real = r >= count ? 0 : Math.Min(Tile.K, cols - tile * Tile.K);
                 Load(row, from, tile * Tile.K, real, x);
                 fits &= Encode(x, to, words, (Half*)(scales + (tile * Tile.Rows + r) * 2));
                 int* at = (int*)(values + (long)tile * valueBytes) + r;
@@ -53,8 +53,8 @@ static unsafe class TilePacker
     static bool Encode(float* x, DType to, int* words, Half* scale)
     {
         Vector512<float> low = Vector512.Load(x), high = Vector512.Load(x + 16);
-        var most = Vector512.Max(Vector512.Abs(low), Vector512.Abs(high));
-        if (!Vector512.LessThanOrEqualAll(most, Vector512.Create(float.MaxValue))) return false; // NaN or infinity
+        var magnitudes = Vector512.Max(Vector512.Abs(low), Vector512.Abs(high));
+        if (!Vector512.LessThanOrEqualAll(magnitudes, Vector512.Create(float.MaxValue))) return false; // NaN or infinity
         switch (to)
         {
             case DType.F32:
@@ -63,19 +63,19 @@ static unsafe class TilePacker
                 return true;
             case DType.BF16:
                 for (int i = 0; i < 16; i++) words[i] = RoundBF16(x[2 * i]) | RoundBF16(x[2 * i + 1]) << 16;
-                return !Vector512.GreaterThanAny(most, Vector512.Create(3.3895314e38f)); // the largest BF16
+                return !Vector512.GreaterThanAny(magnitudes, Vector512.Create(3.3895314e38f)); // the largest BF16
             case DType.F16:
                 for (int i = 0; i < 16; i++) words[i] = HalfBits(x[2 * i]) | HalfBits(x[2 * i + 1]) << 16;
-                return !Vector512.GreaterThanOrEqualAny(most, Vector512.Create(65520f)); // rounds to infinity
+                return !Vector512.GreaterThanOrEqualAny(magnitudes, Vector512.Create(65520f)); // rounds to infinity
             default:
-                return EncodeQ8(low, high, most, (byte*)words, scale);
+                return EncodeQ8(low, high, magnitudes, (byte*)words, scale);
         }
     }
 
-    static bool EncodeQ8(Vector512<float> low, Vector512<float> high, Vector512<float> most, byte* words, Half* scale)
+    static bool EncodeQ8(Vector512<float> low, Vector512<float> high, Vector512<float> magnitudes, byte* words, Half* scale)
     {
         float largest = 0;
-        var half = Vector256.Max(most.GetLower(), most.GetUpper());
+        var half = Vector256.Max(magnitudes.GetLower(), magnitudes.GetUpper());
         for (int i = 0; i < 8; i++) largest = MathF.Max(largest, half[i]);
         *scale = (Half)(largest / 127);
         float step = (float)*scale;

@@ -1,12 +1,18 @@
 using System.IO.Hashing;
 using System.IO.MemoryMappedFiles;
 using System.Text.Json;
-using Tessera.Shaders;
+using System.Text.Unicode;
 
 namespace Tessera.Runtime.Files;
 
-/// <summary>A tiled file, mapped read-only. Opening checks sizes, header, the index's hash and every segment's place and shape; <see cref="Corrupted"/> checks contents.</summary>
-/// <remarks>The mapping lives until <see cref="Dispose"/>: whoever computes out of it keeps the file and disposes it last.</remarks>
+/// <summary>
+/// A tiled file, mapped read-only. Opening checks sizes, header, the index's hash, every segment's place and shape, and the hashes of vectors
+/// and text; <see cref="Corrupted"/> checks all contents.
+/// </summary>
+/// <remarks>
+/// The mapping lives until <see cref="Dispose"/>: whoever computes out of it keeps the file and disposes it last.
+/// Nobody may change a tiled file in place while it is open, or cut it off: the system then ends the process. Replacing it by renaming is safe.
+/// </remarks>
 public sealed unsafe class TiledFile : IDisposable
 {
     readonly MemoryMappedFile map;
@@ -36,20 +42,19 @@ public sealed unsafe class TiledFile : IDisposable
         TiledFile? file = null;
         try
         {
-            using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
-            long bytes = stream.Length;
+            using var handle = RegularFile.Open(path, FileShare.Read | FileShare.Delete);
+            long bytes = RandomAccess.GetLength(handle);
             Span<byte> first = stackalloc byte[TiledHeader.Bytes];
-            int read = stream.ReadAtLeast(first, first.Length, throwOnEndOfStream: false);
-            var header = TiledHeader.Read(path, first[..read], bytes);
-            var map = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
+            var header = TiledHeader.Read(path, first[..RandomAccess.Read(handle, first, 0)], bytes);
+            var map = MemoryMappedFile.CreateFromFile(handle, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
             file = new TiledFile(path, map, bytes);
             file.ReadIndex(header);
+            file.CheckSmall();
             return file;
         }
         catch (Exception e)
         {
             file?.Dispose();
-            if (e is FileNotFoundException or DirectoryNotFoundException) throw new TesseraException($"{path}: there is no such file", e);
             if (e is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException) throw new TesseraException($"{path}: cannot be read: {e.Message}", e);
             throw;
         }
@@ -68,21 +73,20 @@ public sealed unsafe class TiledFile : IDisposable
     public ReadOnlySpan<byte> Span(TiledSegment segment) => new(At(segment), checked((int)segment.Bytes));
 
     /// <summary>The names of segments whose bytes do not match their hash.</summary>
-    public IEnumerable<string> Corrupted(Action<long>? progress = null)
+    public IEnumerable<string> Corrupted(Action<long>? progress = null, CancellationToken stop = default)
     {
         foreach (var segment in Index.Segments)
-        {
-            if (Hash(segment, progress) != segment.Hash) yield return segment.Name;
-        }
+            if (Hash(segment, progress, stop) != segment.Hash) yield return segment.Name;
     }
 
-    string Hash(TiledSegment segment, Action<long>? progress)
+    string Hash(TiledSegment segment, Action<long>? progress = null, CancellationToken stop = default)
     {
+        const int Step = 4 << 20;
         var hash = new XxHash128();
-        const int Piece = 16 << 20;
-        for (long at = 0; at < segment.Bytes; at += Piece)
+        for (long at = 0; at < segment.Bytes; at += Step)
         {
-            int count = (int)Math.Min(Piece, segment.Bytes - at);
+            stop.ThrowIfCancellationRequested();
+            int count = (int)Math.Min(Step, segment.Bytes - at);
             hash.Append(new ReadOnlySpan<byte>(At(segment) + at, count));
             progress?.Invoke(count);
         }
@@ -104,51 +108,40 @@ public sealed unsafe class TiledFile : IDisposable
         if (XxHash128.HashToUInt128(json) != header.IndexHash)
             throw new TesseraException($"{Path}: the index does not match its checksum; the file was altered, convert the model again");
         try { Index = TiledIndex.FromJson(json); }
-        catch (Exception e) when (e is JsonException or NotSupportedException or InvalidOperationException) { throw new TesseraException($"{Path}: the index cannot be read{((e as JsonException)?.Path is { } at ? $" at {at}" : "")}; convert the model again", e); }
+        catch (Exception e) when (e is JsonException or NotSupportedException or InvalidOperationException)
+        {
+            string where = (e as JsonException)?.Path is { } at && !at.Any(char.IsControl) ? $" at {at}" : "";
+            throw new TesseraException($"{Path}: the index cannot be read{where}; convert the model again", e);
+        }
         if (Index.Architecture != "qwen3")
             throw new TesseraException($"{Path}: expected architecture qwen3, found '{Index.Architecture}'");
-        if (Index.Config is null || Index.Generation is null || Index.Segments is null) throw new TesseraException($"{Path}: the index lacks its config, generation or segments");
-        if (Index.Name is null || Index.Name.Any(char.IsControl)) throw new TesseraException($"{Path}: expected a name without control characters, found '{Index.Name}'");
+        if (Index.Config is null || Index.Generation is null || Index.Segments is null)
+            throw new TesseraException($"{Path}: the index lacks its config, generation or segments");
+        if (Index.Name is null || Index.Name.Any(char.IsControl)) throw new TesseraException($"{Path}: expected a name without control characters");
         Index.Config.Check(Path);
         Index.Generation.Check(Path);
         long end = TiledHeader.Bytes;
         foreach (var s in Index.Segments)
         {
-            if (s?.Name is null || s.Name.Any(char.IsControl) || !byName.TryAdd(s.Name, s)) throw new TesseraException($"{Path}: segment '{s?.Name}' appears twice or has no plain name");
-            long expected = ExpectedBytes(s);
-            if (s.Bytes != expected) throw new TesseraException($"{Path}: segment '{s.Name}' {s.Type} ({s.Rows}, {s.Cols}): expected {expected} bytes, found {s.Bytes}");
+            if (s is null) throw new TesseraException($"{Path}: a segment is null");
+            s.Check(Path);
+            if (!byName.TryAdd(s.Name, s)) throw new TesseraException($"{Path}: segment '{s.Name}' appears twice");
             if (s.Offset < end || s.Offset % TiledHeader.Alignment != 0 || s.Offset > header.IndexOffset - s.Bytes)
-                throw new TesseraException($"{Path}: segment '{s.Name}' of {s.Bytes} bytes at {s.Offset} is out of place: it must lie aligned between {end} and {header.IndexOffset}");
+                throw new TesseraException($"{Path}: segment '{s.Name}' of {s.Bytes} bytes at {s.Offset} is out of place: "
+                    + $"it must lie aligned between {end} and {header.IndexOffset}");
             end = s.Offset + s.Bytes;
         }
     }
 
-    long ExpectedBytes(TiledSegment s)
+    /// <summary>What is small is checked at once: a wrong byte in a norm or in the tokenizer would spoil every answer.</summary>
+    void CheckSmall()
     {
-        if (s.Rows < 0 || s.Cols < 0 || s.Experts is <= 0 or > RouterOp.MaxExperts || (long)s.Rows * s.Cols > Bytes)
-            throw new TesseraException($"{Path}: segment '{s.Name}' of shape ({s.Rows}, {s.Cols}) for {s.Experts ?? 1} experts does not lie within the file's {Bytes} bytes");
-        return s.Type switch
-        {
-            SegmentTypes.Bytes => s.Bytes is >= 0 and <= int.MaxValue ? s.Bytes : -1,
-            SegmentTypes.Vector => 4L * s.Cols,
-            _ => SegmentTypes.Panels(s.Type) is { } type ? (s.Experts ?? 1) * Tile.Bytes(type, s.Rows, s.Cols)
-                : throw new TesseraException($"{Path}: segment '{s.Name}': expected type f32, bf16, f16, q8, vector or bytes, found '{s.Type}'"),
-        };
+        foreach (var segment in Index.Segments)
+            if (segment.IsSmall && Hash(segment) != segment.Hash) throw Corrupt(segment.Name);
+        if (byName.TryGetValue("chat_template", out var template) && !Utf8.IsValid(Span(template)))
+            throw new TesseraException($"{Path}: the chat template holds text that is not Unicode; convert the model again");
     }
-}
 
-/// <summary>The types of segments.</summary>
-public static class SegmentTypes
-{
-    public const string Vector = "vector", Bytes = "bytes";
-
-    /// <summary>The type of a matrix in panels, or null.</summary>
-    public static DType? Panels(string name) => name switch
-    {
-        "f32" => DType.F32,
-        "bf16" => DType.BF16,
-        "f16" => DType.F16,
-        "q8" => DType.Q8,
-        _ => null,
-    };
+    /// <summary>The error of a segment that is not what was written.</summary>
+    public TesseraException Corrupt(string name) => new($"{Path}: segment '{name}' does not match its checksum; the file was altered, convert the model again");
 }

@@ -9,7 +9,7 @@ readonly record struct TiledHeader(long IndexOffset, long IndexBytes, long FileB
     public const int Bytes = 64;
     public const uint Version = 1;
     public const int Alignment = 4096;
-    public const long MaxIndexBytes = 64 << 20;
+    public const long MaxIndexBytes = 8 << 20;
 
     static ReadOnlySpan<byte> Magic => "TESSERA\u001a"u8;
 

@@ -14,14 +14,12 @@ public sealed record TiledIndex
     public required GenerationDefaults Generation { get; init; }
     public required List<TiledSegment> Segments { get; init; }
 
-    internal byte[] ToJson() => JsonSerializer.SerializeToUtf8Bytes(this, TiledJson.Default.TiledIndex);
+    /// <summary>The index as it lies in the file.</summary>
+    public byte[] ToJson() => JsonSerializer.SerializeToUtf8Bytes(this, TiledJson.Default.TiledIndex);
 
     internal static TiledIndex FromJson(ReadOnlySpan<byte> json) =>
         JsonSerializer.Deserialize(json, TiledJson.Default.TiledIndex) ?? throw new JsonException("the index is null");
 }
-
-/// <summary>One named region of a tiled file: a matrix in panels (type f32, bf16, f16, q8), one behind the other for so many experts, a vector of F32, or bytes. The hash is XxHash128 in hexadecimal.</summary>
-public sealed record TiledSegment(string Name, string Type, int Rows, int Cols, long Offset, long Bytes, string Hash, int? Experts = null);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, MaxDepth = 16)]
 [JsonSerializable(typeof(TiledIndex))]

@@ -51,9 +51,13 @@ public sealed record Qwen3Config
             Require(moe.Experts is > 0 and <= RouterOp.MaxExperts, $"experts must be 1 to {RouterOp.MaxExperts}", moe.Experts);
             Require(moe.Active > 0 && moe.Active <= Math.Min(moe.Experts, RouterOp.MaxPerToken), $"experts per token must be 1 to {Math.Min(moe.Experts, RouterOp.MaxPerToken)}", moe.Active);
             Require(moe.Ffn is > 0 and <= 1 << 20, "the experts' feed-forward size must be 1 to 1048576", moe.Ffn);
-            Require(moe.SparseStep > 0 && moe.DenseLayers is not null, "decoder_sparse_step must be 1 or more, and the dense layers a list", moe.SparseStep);
+            Require(moe.SparseStep > 0, "decoder_sparse_step must be 1 or more", moe.SparseStep);
+            Require(moe.DenseLayers is { } dense && dense.Length <= Layers, $"the dense layers must be a list of at most {Layers}", moe.DenseLayers?.Length ?? 0);
         }
-        Require(Rope!.Yarn is null or { Factor: >= 1 and <= 1024, BetaFast: > 0, BetaSlow: > 0, Original: null or > 0 }, "YaRN wants a factor of 1 to 1024 and positive betas and positions", Rope.Yarn!);
+        if (Rope!.Yarn is not { } yarn) return;
+        Require(yarn is { Factor: >= 1 and <= 1024, BetaFast: > 0 and <= 1e6, BetaSlow: > 0 and <= 1e6, Original: null or > 0 },
+            "YaRN wants a factor of 1 to 1024, betas above 0 to a million and positive positions", yarn);
+        Require(yarn.AttentionFactor is null or > 0 and <= 100, "YaRN's attention factor must be above 0 and at most 100", yarn.AttentionFactor ?? 0);
     }
 }
 

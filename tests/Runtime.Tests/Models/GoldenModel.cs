@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using Tessera.Convert;
 using Tessera.Runtime.Files;
@@ -8,7 +9,7 @@ using Tessera.Testing;
 namespace Tessera.Runtime.Tests.Models;
 
 /// <summary>A golden model: its folder, its goldens, and its tiled file, converted once for each type.</summary>
-public sealed unsafe class GoldenModel : IDisposable
+public sealed class GoldenModel : IDisposable
 {
     public static readonly string[] All = ["numbers-dense", "tiny-bias", "tiny-f16", "tiny-yarn", "tiny-tied-d64-v1003", "numbers-moe", "tiny-moe-mixed", "tiny-f32"];
 
@@ -39,7 +40,9 @@ public sealed unsafe class GoldenModel : IDisposable
     T[] Values<T>(string name) where T : unmanaged
     {
         var tensor = golden.Tensors[name];
-        return new ReadOnlySpan<T>((void*)tensor.Address, tensor.Shape.Aggregate(1, (a, b) => a * b)).ToArray();
+        var values = new T[tensor.Shape.Aggregate(1, (a, b) => a * b)];
+        golden.Read(tensor, tensor.Offset, MemoryMarshal.AsBytes(values.AsSpan()));
+        return values;
     }
 
     /// <summary>A runner for one sequence on a device; all positions of a chunk can be wanted.</summary>
