@@ -150,7 +150,7 @@ public sealed class Engine : IDisposable
         options ??= new GenerationOptions();
         var (tokenizer, template) = (Tokenizer, Template);
         if (tokenizer is null || template is null) throw new TesseraException($"{file.Path}: holds no tokenizer or no chat template; convert the model with both, or use token ids");
-        int[] prompt = tokenizer.Encode(template.Render(messages, new PromptOptions { Tools = options.Tools, Thinking = options.Thinking }));
+        int[] prompt = tokenizer.Encode(template.Render(messages, new PromptOptions { Tools = options.Tools, Thinking = options.Thinking }, stop));
         var sampling = options.Sampling.Over(Info.Generation, options.Thinking ?? true);
         sampling.Check();
         return Stream(tokenizer, prompt, sampling, options.MaxTokens, stop);

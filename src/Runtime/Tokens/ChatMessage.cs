@@ -4,7 +4,7 @@ namespace Tessera;
 
 /// <summary>One turn of a conversation.</summary>
 /// <param name="Role">system, user, assistant or tool.</param>
-/// <param name="Content">What was said; null where an assistant only calls tools.</param>
+/// <param name="Content">The turn's text; null where an assistant only calls tools.</param>
 public sealed record ChatMessage(string Role, string? Content)
 {
     /// <summary>An assistant's thinking; templates drop it from past turns.</summary>
@@ -24,4 +24,7 @@ public sealed record PromptOptions
     public bool? Thinking { get; init; }
 
     public bool AddGenerationPrompt { get; init; } = true;
+
+    /// <summary>Where a template that writes the date (strftime_now) reads it.</summary>
+    public TimeProvider Clock { get; init; } = TimeProvider.System;
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Tessera.Runtime.Tokens.Jinja;
 
 namespace Tessera;
 
@@ -8,20 +9,42 @@ public static class ChatMessages
     /// <exception cref="TesseraException">A message is not of that shape.</exception>
     public static List<ChatMessage> FromJson(JsonElement messages)
     {
-        if (messages.ValueKind != JsonValueKind.Array) throw new TesseraException($"messages: expected a list, found {messages.ValueKind}");
-        return [.. messages.EnumerateArray().Select(One)];
+        try
+        {
+            if (messages.ValueKind != JsonValueKind.Array) throw new TesseraException($"messages: expected a list, found {messages.ValueKind}");
+            return [.. messages.EnumerateArray().Select(One)];
+        }
+        catch (ObjectDisposedException) { throw new TesseraException("messages: the JSON document was disposed before they were read; clone the element"); }
     }
 
     static ChatMessage One(JsonElement message)
     {
-        string? Text(string name) => message.TryGetProperty(name, out var value) ? value.ValueKind switch
-        {
-            JsonValueKind.String => value.GetString(),
-            JsonValueKind.Null => null,
-            _ => throw new TesseraException($"messages: {name} must be a string, found {value.ValueKind}"),
-        } : null;
-        if (message.ValueKind != JsonValueKind.Object || Text("role") is not { } role) throw new TesseraException("messages: each must be an object with a role");
-        var calls = message.TryGetProperty("tool_calls", out var list) && list.ValueKind == JsonValueKind.Array ? list.EnumerateArray().Select(c => c.Clone()).ToList() : [];
-        return new ChatMessage(role, Text("content")) { Reasoning = Text("reasoning_content"), ToolCalls = calls };
+        if (message.ValueKind != JsonValueKind.Object) throw new TesseraException($"messages: expected objects with a role, found {message.ValueKind}");
+        string? role = null, content = null, reasoning = null;
+        List<JsonElement> calls = [];
+        foreach (var field in message.EnumerateObject())
+            switch (JsonText.Name(field))
+            {
+                case "role": role = Text("role", field.Value); break;
+                case "content": content = Text("content", field.Value); break;
+                case "reasoning_content": reasoning = Text("reasoning_content", field.Value); break;
+                case "tool_calls": calls = Calls(field.Value); break;
+            }
+        return new ChatMessage(role ?? throw new TesseraException("messages: each must be an object with a role"), content) { Reasoning = reasoning, ToolCalls = calls };
+    }
+
+    static string? Text(string name, JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.String => JsonText.String(value),
+        JsonValueKind.Null => null,
+        _ => throw new TesseraException($"messages: {name} must be a string, found {value.ValueKind}"),
+    };
+
+    static List<JsonElement> Calls(JsonElement value)
+    {
+        if (value.ValueKind == JsonValueKind.Null) return [];
+        if (value.ValueKind != JsonValueKind.Array || value.EnumerateArray().Any(call => call.ValueKind != JsonValueKind.Object))
+            throw new TesseraException("messages: tool_calls must be a list of objects");
+        return [.. value.EnumerateArray().Select(call => call.Clone())];
     }
 }

@@ -6,15 +6,21 @@ public readonly record struct Text
     /// <summary>No prompt is longer; a template that builds more is refused before memory is.</summary>
     internal const int MaxCharacters = 16 << 20;
 
-    const char FromTemplate = 't', FromMessage = 'm';
+    internal const char FromTemplate = 't', FromMessage = 'm';
 
     readonly string? origin; // as long as the value: one mark for each character
 
-    Text(string value, string origin) => (Value, this.origin) = (value, origin);
+    internal Text(string value, string origin) => (Value, this.origin) = (value, origin);
 
     public string Value { get; } = "";
 
     public bool IsTemplate(int at) => origin![at] == FromTemplate;
+
+    internal string Origin => origin ?? "";
+
+    /// <summary>A changed form: of the same length, each character keeps its origin; of another, it is the template's where all of this is.</summary>
+    internal Text Changed(string value) =>
+        value.Length == Value.Length ? new(value, Origin) : Origin.AsSpan().Contains(FromMessage) ? Message(value) : Template(value);
 
     public static Text Template(string value) => new(value, new string(FromTemplate, value.Length));
 

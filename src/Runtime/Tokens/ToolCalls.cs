@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Tessera.Runtime.Tokens.Jinja;
 
 namespace Tessera;
 
@@ -12,9 +13,13 @@ public static class ToolCalls
 {
     const string Open = "<tool_call>", Close = "</tool_call>";
 
-    /// <summary>The text before the first call, and the calls; what is no valid call stays text.</summary>
+    static readonly JsonDocumentOptions lenient = new() { AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip, MaxDepth = 64 };
+
+    /// <summary>The text before the first call, and the calls; what is no valid call stays text. In calls, half a surrogate pair becomes U+FFFD.</summary>
+    /// <exception cref="TesseraException">The answer is null.</exception>
     public static (string Text, List<ToolCall> Calls) Parse(string answer)
     {
+        if (answer is null) throw new TesseraException("tool calls: expected an answer, found null");
         var calls = new List<ToolCall>();
         int first = -1;
         for (int at = 0; (at = answer.IndexOf(Open, at, StringComparison.Ordinal)) >= 0;)
@@ -34,13 +39,13 @@ public static class ToolCalls
     {
         try
         {
-            using var json = JsonDocument.Parse(body, new JsonDocumentOptions { AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip, MaxDepth = 64 });
+            using var json = JsonDocument.Parse(JsonText.Readable(body), lenient);
             var call = json.RootElement;
             if (call.ValueKind != JsonValueKind.Object || !call.TryGetProperty("name", out var name) || name.ValueKind != JsonValueKind.String) return null;
             if (!call.TryGetProperty("arguments", out var arguments)) return null;
             if (arguments.ValueKind == JsonValueKind.String) // some models write the object as a string
             {
-                using var inner = JsonDocument.Parse(arguments.GetString()!);
+                using var inner = JsonDocument.Parse(JsonText.Readable(arguments.GetString()!), lenient);
                 return inner.RootElement.ValueKind == JsonValueKind.Object ? new ToolCall(name.GetString()!, inner.RootElement.Clone()) : null;
             }
             return arguments.ValueKind == JsonValueKind.Object ? new ToolCall(name.GetString()!, arguments.Clone()) : null;

@@ -1,6 +1,4 @@
-using CsCheck;
 using Tessera.Runtime.Tokens;
-using Tessera.Shaders;
 using Xunit;
 
 namespace Tessera.Runtime.Tests.Tokens;
@@ -58,7 +56,7 @@ public class ChatTemplateTests
     [InlineData("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}")]
     [InlineData("{% set ns = namespace(s='aaaaaaaaaaaaaaaa') %}{% for i in range(60) %}{% set ns.s = ns.s + ns.s %}{% endfor %}")]
     [InlineData("{% set ns = namespace(s='aaaaaaaaaaaaaaaa') %}{% for i in range(60) %}{% set ns.s = ns.s.replace('a', ns.s) %}{% endfor %}")]
-    [InlineData("{% set a = namespace() %}{% set a.x = a %}{% set b = namespace() %}{% set b.x = b %}{{ a == b }}")]
+    [InlineData("{% set a = [] %}{% set x = a.append(a) %}{% set b = [] %}{% set x = b.append(b) %}{{ a == b }}")]
     [InlineData("{% set a = namespace() %}{% set a.x = a %}{{ a | tojson }}")]
     [InlineData("{% set ns = namespace(l=[1]) %}{% for i in range(60) %}{% set ns.l = [ns.l, ns.l, ns.l, ns.l] %}{% endfor %}{{ ns.l | tojson }}")]
     [InlineData("{% set ns = namespace(l=[1], m=[1]) %}{% for i in range(60) %}{% set ns.l = [ns.l, ns.l] %}{% set ns.m = [ns.m, ns.m] %}{% endfor %}{{ ns.l == ns.m }}")]
@@ -69,22 +67,6 @@ public class ChatTemplateTests
     {
         string template = before + string.Concat(Enumerable.Repeat(open, 30000)) + middle + string.Concat(Enumerable.Repeat(close, 30000)) + (before.Length > 0 ? " }}" : "");
         Assert.Contains("nested deeper", Assert.Throws<TesseraException>(() => Render(template)).Message);
-    }
-
-    [Fact]
-    public void Any_template_runs_or_is_refused()
-    {
-        string[] words = ["{{", "}}", "{%", "%}", "{%-", "-%}", " if ", " else ", " endif ", " for ", " in ", " endfor ", " set ", "x", "messages", "m", "loop", ".role", ".content", "[0]", "[-1]", "[1:]", "[::-1]", "(", ")", "[", "]", ":", ",",
-            "|", " is ", " not ", " and ", "tojson", "length", "join", "trim", "replace", "default", "map", "sort", "first", "range", "namespace", "'a'", "\"b\"", "1", "-9223372036854775808", "9223372036854775807", "1.5", "=", "==", "<", "+", "-", "*", "//", "%", "~",
-            ".split", ".strip", ".get", ".items", ".replace", " none ", " true ", "defined", "{#", "#}", "\n", "text", "{", "}"];
-        Gen.Int[0, words.Length - 1].Array[1, 25].Sample(picks =>
-        {
-            string template = string.Concat(picks.Select(i => words[i]));
-            try { Render(template); }
-            catch (TesseraException) { }
-            try { Render("{{ " + template.Replace("{", "").Replace("}", "") + " }}"); }
-            catch (TesseraException) { }
-        }, iter: 20000);
     }
 
     [Fact]

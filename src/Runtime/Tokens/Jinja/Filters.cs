@@ -1,127 +1,242 @@
-using System.Globalization;
-
 namespace Tessera.Runtime.Tokens.Jinja;
 
-/// <summary>Filters (value | name) and tests (value is name).</summary>
+/// <summary>Filters (value | name), by name, with Jinja's parameters. What is not here is refused when a template is parsed.</summary>
 static class Filters
 {
-    static readonly HashSet<string> filters = ["tojson", "default", "d", "length", "count", "string", "safe", "int", "float", "abs", "items", "join", "trim", "upper", "lower", "capitalize", "title", "replace", "indent",
-        "first", "last", "list", "reverse", "sort", "unique", "map", "select", "reject", "selectattr", "rejectattr"];
-
-    static readonly HashSet<string> tests = ["defined", "undefined", "none", "string", "number", "integer", "float", "boolean", "true", "false", "mapping", "sequence", "iterable", "callable", "even", "odd",
-        "equalto", "eq", "ne", "in", "lower", "upper"];
-
-    /// <summary>Refuses what the language has not, when a template is parsed.</summary>
-    public static void Know(bool filter, string name, int line)
+    static readonly Dictionary<string, (Signature Signature, Func<Call, object?> Body)> all = new(StringComparer.Ordinal)
     {
-        if (!(filter ? filters : tests).Contains(name)) throw Unknown(filter, name, line);
-    }
-
-    static TesseraException Unknown(bool filter, string name, int line) => Wrong(line, $"the {(filter ? "filter" : "test")} '{name}' is not part of the template language that Tessera runs");
-
-    public static object? Apply(string name, object? of, List<object?> args, Dict named, int line)
-    {
-        Know(filter: true, name, line); // map names filters at run time
-        object? Argument(int i, string key, object? fallback) => i < args.Count ? args[i] : named.TryGetValue(key, out var value) ? value : fallback;
-        switch (name)
-        {
-            case "tojson": return Text.Message(Values.Json(of, Argument(0, "indent", null) is long indent ? (int)Math.Clamp(indent, 0, 16) : 0));
-            case "default" or "d": return of is Undefined || Values.Truth(Argument(1, "boolean", false)) && !Values.Truth(of) ? Argument(0, "default_value", Text.Template("")) : of;
-            case "length" or "count":
-                return of switch
-                {
-                    Text text => (long)text.Value.Length,
-                    List<object?> list => (long)list.Count,
-                    Dict dict => (long)dict.Count,
-                    Undefined => 0L,
-                    _ => throw Wrong(line, $"{Values.Name(of)} has no length"),
-                };
-            case "string": return Values.Written(of);
-            case "safe": return of;
-            case "int": return Values.Number(of) is { } n ? (long)n : of is Text t && long.TryParse(t.Value.Trim(), CultureInfo.InvariantCulture, out long parsed) ? parsed : Argument(0, "default", 0L);
-            case "float": return Values.Number(of) ?? (of is Text f && double.TryParse(f.Value.Trim(), CultureInfo.InvariantCulture, out double real) ? real : 0.0);
-            case "abs": return of is long and > long.MinValue and var whole ? Math.Abs(whole) : Math.Abs(Values.Number(of) ?? throw Wrong(line, "abs wants a number"));
-            case "items": return of is Dict pairs ? Methods.Pairs(pairs) : throw Wrong(line, $"{Values.Name(of)} has no items");
-            case "join": return Join(of, Argument(0, "d", Text.Template("")) is Text glue ? glue : Text.Template(""), line);
-            case "trim" or "upper" or "lower" or "capitalize" or "title": return Methods.Call(Values.Written(of), name == "trim" ? "strip" : name, args, line);
-            case "replace": return Methods.Call(Values.Written(of), "replace", args, line);
-            case "indent": return Indent(Values.Written(of), Argument(0, "width", 4L), Values.Truth(Argument(1, "first", false)));
-            default: return OfList(name, Values.Items(of, line), args, named, line);
-        }
-    }
-
-    static object? OfList(string name, List<object?> list, List<object?> args, Dict named, int line)
-    {
-        switch (name)
-        {
-            case "first": return list.Count > 0 ? list[0] : Undefined.Value;
-            case "last": return list.Count > 0 ? list[^1] : Undefined.Value;
-            case "list": return list;
-            case "reverse": return Enumerable.Reverse(list).ToList();
-            case "sort": return list.Order(Comparer<object?>.Create((a, b) => Values.Compare(a, b, line))).ToList();
-            case "unique":
-                var seen = new List<object?>();
-                foreach (var item in list)
-                    if (!seen.Any(s => Values.Same(s, item))) seen.Add(item);
-                return seen;
-            case "map":
-                return named.TryGetValue("attribute", out var attribute) ? list.Select(item => Operations.Member(item, Name(attribute, line), line)).ToList()
-                    : list.Select(item => Apply(Name(args.FirstOrDefault(), line), item, [.. args.Skip(1)], [], line)).ToList();
-        }
-        bool byAttribute = name.EndsWith("attr", StringComparison.Ordinal), keep = name.StartsWith("select", StringComparison.Ordinal);
-        int skipped = byAttribute ? 1 : 0;
-        return list.Where(item =>
-        {
-            object? value = byAttribute ? Operations.Member(item, Name(args.FirstOrDefault(), line), line) : item;
-            bool holds = args.Count > skipped ? Test(Name(args[skipped], line), value, [.. args.Skip(skipped + 1)], line) : Values.Truth(value);
-            return holds == keep;
-        }).ToList();
-    }
-
-    public static bool Test(string name, object? of, List<object?> args, int line) => name switch
-    {
-        "defined" => of is not Undefined,
-        "undefined" => of is Undefined,
-        "none" => of is null,
-        "string" => of is Text,
-        "number" => of is long or double or Real,
-        "integer" => of is long,
-        "float" => of is double or Real,
-        "boolean" => of is bool,
-        "true" => of is true,
-        "false" => of is false,
-        "mapping" => of is Dict,
-        "sequence" or "iterable" => of is Text or List<object?> or Dict,
-        "callable" => of is Function,
-        "even" => of is long n && n % 2 == 0,
-        "odd" => of is long n && n % 2 != 0,
-        "equalto" or "eq" => Values.Same(of, args.FirstOrDefault()),
-        "ne" => !Values.Same(of, args.FirstOrDefault()),
-        "in" => Operations.Contains(args.FirstOrDefault(), of, line),
-        "lower" => of is Text t && t.Value == t.Value.ToLowerInvariant(),
-        "upper" => of is Text t && t.Value == t.Value.ToUpperInvariant(),
-        _ => throw Unknown(false, name, line),
+        ["abs"] = (new(""), Absolute),
+        ["attr"] = (new("name"), call => Operations.Attribute(call.Meter, call.Of, call.Required(0).Value)),
+        ["batch"] = (new("linecount fill_with?"), ListFilters.Batch),
+        ["capitalize"] = (new(""), call => Strings.Changed(call.Meter, call.Written, call.Written.Value.Length, Strings.Capitalize)),
+        ["center"] = (new("width?"), call => StringMethods.Pad(call.Meter, call.Written, call.Whole(0, 80), null, left: true, right: true)),
+        ["count"] = (new(""), Length),
+        ["d"] = (new("default_value? boolean?"), Default),
+        ["default"] = (new("default_value? boolean?"), Default),
+        ["dictsort"] = (new("case_sensitive? by? reverse?"), ListFilters.DictSort),
+        ["first"] = (new(""), First),
+        ["float"] = (new("default?"), call => call.Of is Text text ? Numbers.Parse(text.Value) ?? call.At(0, 0.0) : Values.Number(call.Of) ?? call.At(0, 0.0)),
+        ["format"] = (new("* **"), call => Format.Percent(call.Meter, call.Written, call.Keywords.Count > 0 ? Keywords(call) : Operations.Tuple(call.Rest))),
+        ["groupby"] = (new("attribute default? case_sensitive?"), ListFilters.GroupBy),
+        ["indent"] = (new("width? first? blank?"), Indent),
+        ["int"] = (new("default? base?"), Int),
+        ["items"] = (new(""), Items),
+        ["join"] = (new("d? attribute?"), ListFilters.Join),
+        ["last"] = (new(""), Last),
+        ["length"] = (new(""), Length),
+        ["list"] = (new(""), List),
+        ["lower"] = (new(""), call => Strings.Lower(call.Meter, call.Written)),
+        ["map"] = (new("* **"), ListFilters.Map),
+        ["max"] = (new("case_sensitive? attribute?"), call => ListFilters.Extreme(call, 1)),
+        ["min"] = (new("case_sensitive? attribute?"), call => ListFilters.Extreme(call, -1)),
+        ["reject"] = (new("* **"), call => ListFilters.Select(call, attribute: false, keep: false)),
+        ["rejectattr"] = (new("* **"), call => ListFilters.Select(call, attribute: true, keep: false)),
+        ["replace"] = (new("old new count?"), Replace),
+        ["reverse"] = (new(""), Reverse),
+        ["round"] = (new("precision? method?"), Round),
+        ["safe"] = (new(""), call => call.Of),
+        ["select"] = (new("* **"), call => ListFilters.Select(call, attribute: false, keep: true)),
+        ["selectattr"] = (new("* **"), call => ListFilters.Select(call, attribute: true, keep: true)),
+        ["slice"] = (new("slices fill_with?"), ListFilters.Slices),
+        ["sort"] = (new("reverse? case_sensitive? attribute?"), ListFilters.Sort),
+        ["string"] = (new(""), call => call.Written),
+        ["sum"] = (new("attribute? start?"), ListFilters.Sum),
+        ["title"] = (new(""), call => Strings.Changed(call.Meter, call.Written, 4 * call.Written.Value.Length, TitleWords)),
+        ["tojson"] = (new("ensure_ascii? indent? separators? sort_keys?"), ToJson),
+        ["trim"] = (new("chars?"), call => StringParts.Strip(call.Meter, call.Written, call.Text(0)?.Value, start: true, end: true)),
+        ["truncate"] = (new("length? killwords? end? leeway?"), Truncate),
+        ["unique"] = (new("case_sensitive? attribute?"), ListFilters.Unique),
+        ["upper"] = (new(""), call => Strings.Upper(call.Meter, call.Written)),
+        ["wordcount"] = (new(""), WordCount),
     };
 
-    public static Text Join(object? of, Text glue, int line)
+    /// <summary>Refuses what the language has not, when a template is parsed.</summary>
+    public static void Check(string name, CallArguments arguments, int line)
     {
-        var parts = new List<Text>();
-        foreach (var item in Values.Items(of, line))
+        if (!all.TryGetValue(name, out var filter)) throw new TesseraException($"chat template, line {line}: {Unknown(name)}");
+        if (arguments.Rest is null && arguments.Keywords is null)
+            filter.Signature.Check($"the filter '{name}'", arguments.Positional.Count, [.. arguments.Named.Select(n => n.Name)], line);
+    }
+
+    public static object? Apply(Meter meter, string name, object? of, Arguments arguments) =>
+        all.TryGetValue(name, out var filter) ? filter.Body(filter.Signature.Bind(meter, $"the filter '{name}'", of, arguments)) : throw meter.Wrong(Unknown(name)); // map names filters at run time
+
+    public static bool Exists(string name) => all.ContainsKey(name);
+
+    static string Unknown(string name) => $"the filter '{name}' is not part of the template language that Tessera runs";
+
+    static object? Absolute(Call call) => call.Of switch
+    {
+        long and long.MinValue => throw call.Meter.Wrong("abs: a number goes past 64 bits"),
+        long n => (object)Math.Abs(n),
+        _ => Math.Abs(Values.Number(call.Of) ?? throw call.Meter.Wrong($"abs wants a number, found {Values.Name(call.Of)}")),
+    };
+
+    static object? Default(Call call) => call.Of is Undefined || call.Truth(1) && !Values.Truth(call.Of) ? call.At(0, new Text("", "")) : call.Of;
+
+    static object? Length(Call call) => call.Of switch
+    {
+        Text text => (long)Strings.Length(call.Meter, text.Value),
+        List<object?> list => (long)list.Count,
+        Dict dict => (long)dict.Count,
+        Undefined => 0L,
+        _ => throw call.Meter.Wrong($"{Values.Name(call.Of)} has no length"),
+    };
+
+    static object? First(Call call) => call.Of switch
+    {
+        Text text => Strings.At(call.Meter, text, 0),
+        List<object?> list => list.Count > 0 ? list[0] : Undefined.Value,
+        Generator generator => generator.Next(),
+        _ => call.Items is [var first, ..] ? first : Undefined.Value,
+    };
+
+    static object? Last(Call call) => call.Of switch
+    {
+        Text text => Strings.At(call.Meter, text, -1),
+        List<object?> list => list.Count > 0 ? list[^1] : Undefined.Value,
+        _ => call.Items is [.., var last] ? last : Undefined.Value,
+    };
+
+    static object? List(Call call)
+    {
+        var items = call.Items;
+        call.Meter.List(items.Count);
+        return new List<object?>(items);
+    }
+
+    static object? Reverse(Call call)
+    {
+        if (call.Of is Text text)
         {
-            if (parts.Count > 0) parts.Add(glue);
-            parts.Add(Values.Written(item));
+            int count = Strings.Length(call.Meter, text.Value);
+            return Strings.Slice(call.Meter, text, count - 1, -1, count);
         }
-        return Text.Concat(parts);
+        var items = call.Items;
+        call.Meter.List(items.Count);
+        return new Generator([.. Enumerable.Reverse(items)]);
     }
 
-    static Text Indent(Text text, object? width, bool first)
+    static object? Items(Call call) => call.Of switch
     {
-        var blanks = width is Text given ? given : Text.Template(new string(' ', width is long n ? (int)Math.Clamp(n, 0, 64) : 4));
-        var lines = Methods.Replace(text, "\n", Text.Template("\n") + blanks, 0);
-        return first ? blanks + lines : lines;
+        Dict dict => new Generator(DictMethods.Pairs(call.Meter, dict)),
+        Undefined => new Generator([]),
+        _ => throw call.Meter.Wrong($"items: expected a mapping, found {Values.Name(call.Of)}"),
+    };
+
+    static object? Int(Call call)
+    {
+        if (call.Of is not Text text) return Values.Whole(call.Of) ?? (Values.Number(call.Of) is { } number ? Truncated(number) : call.At(0, 0L));
+        call.Meter.Characters(text.Value.Length);
+        return Numbers.Parse(text.Value, call.Whole(1, 10)) ?? (Numbers.Parse(text.Value) is { } real ? Truncated(real) : call.At(0, 0L));
+
+        object? Truncated(double value) => double.IsFinite(value)
+            ? Math.Abs(value) < 1L << 62 ? (long)value : throw call.Meter.Wrong("int: a number goes past 64 bits")
+            : call.At(0, 0L);
     }
 
-    static string Name(object? value, int line) => value is Text text ? text.Value : throw Wrong(line, $"expected a name, found {Values.Name(value)}");
+    static object? Round(Call call)
+    {
+        if (call.Of is not (long or bool or double)) throw call.Meter.Wrong($"round wants a number, found {Values.Name(call.Of)}");
+        long precision = call.Whole(0, 0);
+        string method = call.Text(1)?.Value ?? "common";
+        if (precision is < 0 or > 15) throw call.Meter.Wrong("round wants a precision of 0 to 15");
+        if (method is not ("common" or "ceil" or "floor")) throw call.Meter.Wrong($"round: expected the method common, ceil or floor, found '{method}'");
+        call.Meter.Work(16_000);
+        double number = Values.Number(call.Of)!.Value, power = Math.Pow(10, precision);
+        return method switch
+        {
+            "common" when Values.Whole(call.Of) is { } whole => (object)whole,
+            "common" => Numbers.Round(number, (int)precision),
+            "ceil" => Math.Ceiling(number * power) / power,
+            _ => Math.Floor(number * power) / power,
+        };
+    }
 
-    static TesseraException Wrong(int line, string what) => new($"chat template, line {line}: {what}");
+    static object? ToJson(Call call)
+    {
+        string? indent = call.At(1) switch
+        {
+            null => null,
+            Text text => text.Value,
+            _ => StringParts.Repeat(call.Meter, Text.Message(" "), call.Whole(1, 0)).Value,
+        };
+        var (comma, colon) = (indent is null ? ", " : ",", ": ");
+        if (call.At(2) is { } separators)
+        {
+            if (separators is not List<object?> pair || pair is not [Text first, Text second]) throw call.Meter.Wrong("tojson: separators are two strings");
+            (comma, colon) = (first.Value, second.Value);
+        }
+        return Printing.Json(call.Meter, call.Of, new Printing.Layout(indent, comma, colon, call.Truth(0), call.Truth(3)));
+    }
+
+    static object? Replace(Call call) =>
+        StringParts.Replace(call.Meter, call.Written, Printing.Written(call.Meter, call.At(0)).Value, Printing.Written(call.Meter, call.At(1)), call.Whole(2, -1));
+
+    static object? Indent(Call call)
+    {
+        var indention = call.At(0) is Text given ? given : StringParts.Repeat(call.Meter, Text.Template(" "), call.Whole(0, 4));
+        var lines = StringParts.Lines(call.Meter, StringParts.Concat(call.Meter, call.Written, Text.Template("\n")), keepEnds: false);
+        var indented = new TextBuilder(call.Meter);
+        if (call.Truth(1)) indented.Append(indention);
+        for (int i = 0; i < lines.Count; i++)
+        {
+            var line = (Text)lines[i]!;
+            if (i > 0) indented.Append(Text.Template("\n"));
+            if (i > 0 && (call.Truth(2) || line.Value.Length > 0)) indented.Append(indention);
+            indented.Append(line);
+        }
+        return indented.Build();
+    }
+
+    static object? Truncate(Call call)
+    {
+        var (meter, text, end) = (call.Meter, call.Written, call.Text(2) ?? Text.Template("..."));
+        long length = call.Whole(0, 255), leeway = call.Whole(3, 5);
+        int ending = Strings.Length(meter, end.Value);
+        if (length < ending || leeway < 0) throw meter.Wrong($"truncate: expected a length of at least {ending} and a leeway of at least 0, found {length} and {leeway}");
+        if (Strings.Length(meter, text.Value) <= length + Math.Min(leeway, Text.MaxCharacters)) return text;
+        var cut = Strings.Part(meter, text, 0, Strings.Unit(meter, text.Value, length - ending));
+        if (!call.Truth(1) && cut.Value.LastIndexOf(' ') is >= 0 and var space) cut = Strings.Part(meter, cut, 0, space);
+        return StringParts.Concat(meter, cut, end);
+    }
+
+    static object? WordCount(Call call)
+    {
+        string text = call.Written.Value;
+        call.Meter.Characters(2L * text.Length);
+        long words = 0;
+        bool inside = false;
+        for (int i = 0; i < text.Length; i += char.IsHighSurrogate(text[i]) ? 2 : 1)
+        {
+            bool letter = text[i] == '_' || char.IsLetterOrDigit(text, i) || char.IsNumber(text, i);
+            if (letter && !inside) words++;
+            inside = letter;
+        }
+        return words;
+    }
+
+    /// <summary>The title filter, which unlike str.title starts a word behind blanks and -([{&lt; only.</summary>
+    static string TitleWords(string text)
+    {
+        var words = new System.Text.StringBuilder(text.Length);
+        for (int from = 0; from < text.Length;)
+        {
+            int to = from;
+            while (to < text.Length && !Begins(text[to])) to++;
+            words.Append(Strings.Capitalize(text[from..to]));
+            for (from = to; from < text.Length && Begins(text[from]); from++) words.Append(text[from]);
+        }
+        return words.ToString();
+
+        static bool Begins(char c) => Strings.IsSpace(c) || c is '-' or '(' or '{' or '[' or '<';
+    }
+
+    static Dict Keywords(Call call)
+    {
+        call.Meter.Entries(call.Keywords.Count);
+        var dict = new Dict();
+        foreach (var (name, value) in call.Keywords) dict[Text.Template(name)] = value;
+        return dict;
+    }
 }
