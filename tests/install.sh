@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need where it is missing, on Debian 12, as root:
 #   install.sh vulkan   software Vulkan (Mesa 25 from backports), its loader and validation layers
+#   install.sh native   what native code is linked with: gcc and the C library's headers
 #   install.sh trixie   a Debian 13 root in a cache folder, for PoCL 6 (OpenCL) and glslc 2025 (SPIR-V), which Debian 12 lacks
 set -euo pipefail
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/tessera"
@@ -36,6 +37,13 @@ vulkan() {
     apt install --no-install-recommends libvulkan1 vulkan-validationlayers
 }
 
+native() {
+    { command -v clang || command -v gcc; } >/dev/null && [ -e /usr/include/stdlib.h ] && return
+    need_root native
+    apt update
+    apt install --no-install-recommends gcc libc6-dev
+}
+
 trixie() {
     [ -e "$root/.complete" ] && return
     need_root trixie
@@ -51,6 +59,6 @@ trixie() {
 }
 
 case "${1:-}" in
-    vulkan|trixie) "$1" ;;
-    *) fail "usage: install.sh vulkan|trixie" ;;
+    vulkan|native|trixie) "$1" ;;
+    *) fail "usage: install.sh vulkan|native|trixie" ;;
 esac

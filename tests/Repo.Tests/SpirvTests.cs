@@ -16,9 +16,11 @@ public class SpirvTests
         Assert.All(lines, line =>
         {
             string file = line.Key.EndsWith(".spv", StringComparison.Ordinal) ? Path.Combine(shaders, "spv", line.Key) : Path.Combine(shaders, line.Key);
-            Assert.True(line.Value == System.Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(file))), $"{line.Key} changed: run src/Shaders/build-spv.sh");
+            string hash = System.Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(file)));
+            Assert.True(line.Value == hash, $"{line.Key} changed: run src/Shaders/build-spv.sh");
         });
-        var sources = Directory.EnumerateFiles(shaders, "*.comp", SearchOption.AllDirectories).Concat(Directory.EnumerateFiles(shaders, "*.glsl", SearchOption.AllDirectories)).Select(f => Path.GetRelativePath(shaders, f).Replace('\\', '/'));
+        var sources = new[] { "*.comp", "*.glsl" }.SelectMany(p => Directory.EnumerateFiles(shaders, p, SearchOption.AllDirectories))
+            .Select(f => Path.GetRelativePath(shaders, f).Replace('\\', '/'));
         var modules = Directory.EnumerateFiles(Path.Combine(shaders, "spv"), "*.spv").Select(Path.GetFileName);
         Assert.Equal(lines.Keys.Order(StringComparer.Ordinal), sources.Concat(modules).Order(StringComparer.Ordinal));
     }

@@ -30,7 +30,10 @@ public sealed class Activations
         return sizes.Used;
     }
 
-    /// <summary>Buffers of a bucket within <paramref name="memory"/>, which holds <see cref="Bytes"/> of the largest; what the host reads after every step lies in <paramref name="results"/>.</summary>
+    /// <summary>
+    /// Buffers of a bucket within <paramref name="memory"/>, which holds <see cref="Bytes"/> of the largest; what the host reads after every step lies
+    /// in <paramref name="results"/>.
+    /// </summary>
     internal static Activations In(DeviceMemory memory, Arena results, Qwen3Config c, DType matrices, Numerics numerics, int tokens, int wanted) =>
         Make(c, matrices, numerics, tokens, wanted, new Arena(memory), results);
 
@@ -61,7 +64,8 @@ public sealed class Activations
     }
 
     /// <summary>The results of a step, of so many wanted rows.</summary>
-    internal static (Tensor Best, Tensor Stats) ResultsIn(Arena at, int wanted) => (at.Packed(DType.I32, wanted, 2 * CandidatesOp.Kept), at.Packed(DType.F32, wanted, 2));
+    internal static (Tensor Best, Tensor Stats) ResultsIn(Arena at, int wanted) =>
+        (at.Packed(DType.I32, wanted, 2 * CandidatesOp.Kept), at.Packed(DType.F32, wanted, 2));
 }
 
 /// <summary>Hands out tensors one behind the other in a region of memory; without memory it only adds up the sizes.</summary>

@@ -5,7 +5,9 @@ namespace Tessera.Runtime.Models;
 /// <summary>The rows of one step: tokens of one or many sequences, those of a sequence together and in order.</summary>
 public sealed class Batch(BatchLimits limits)
 {
-    internal readonly int[] Tokens = new int[limits.Tokens], Positions = new int[limits.Tokens], Sequences = new int[limits.Tokens], Slots = new int[limits.Tokens], Wanted = new int[limits.Wanted];
+    internal readonly int[] Tokens = new int[limits.Tokens], Positions = new int[limits.Tokens], Sequences = new int[limits.Tokens];
+
+    internal readonly int[] Slots = new int[limits.Tokens], Wanted = new int[limits.Wanted];
 
     /// <summary>Penalties of each wanted row: (id, subtract, divide) as <see cref="CandidatesOp"/> takes them.</summary>
     internal readonly int[] Edits = new int[limits.Wanted * 3 * limits.Edits], EditCounts = new int[limits.Wanted];

@@ -28,9 +28,7 @@ sealed unsafe class VulkanInstance : IDisposable
     public static VulkanInstance? Create(out string reason)
     {
         reason = "";
-        Vk api;
-        try { api = Vk.GetApi(); }
-        catch (Exception e) when (e is FileNotFoundException or DllNotFoundException or PlatformNotSupportedException)
+        if (VulkanLibrary.Load() is not { } api)
         {
             reason = "there is no Vulkan loader on this machine";
             return null;
