@@ -1,81 +1,74 @@
-using System.Runtime.InteropServices;
 using Tessera.Runtime.Devices;
 using Tessera.Shaders;
 
 namespace Tessera.Bench;
 
-/// <summary>Random tensors on a device for timing one op.</summary>
-sealed class OpBuffers(IDevice device) : IDisposable
+/// <summary>A timed case on a device: the operands of one call in as many copies as together no cache holds.</summary>
+sealed class OpBuffers : IDisposable
 {
+    const int MaxCopies = 256;
+    const double MaxFlops = 4e9; // of a pass over all copies: where arithmetic takes the time, it does not matter what a cache holds
+
+    readonly IDevice device;
     readonly List<DeviceMemory> memory = [];
-    readonly Random random = new(7);
 
-    public Tensor Weights(DType type, int rows, int cols)
+    /// <exception cref="TesseraException">The device has too little memory.</exception>
+    public OpBuffers(IDevice device, OpCase one)
     {
-        var tensor = Tensor.Weights(Take(Tile.Bytes(type, rows, cols)), 0, type, rows, cols);
-        long values = Tile.ScalePlane(type, rows, cols);
-        if (type == DType.Q8) Fill(tensor, 0, values, at => random.NextBytes(at));
-        else Fill(tensor, 0, values, at => Small(at, type));
-        Fill(tensor, values, tensor.Bytes - values, at => Small(at, DType.F16));
-        return tensor;
+        this.device = device;
+        try
+        {
+            var first = one.Operands();
+            long own = first.Sum(o => o is null or { Shared: true } ? 0 : o.ByteCount), all = first.Sum(o => o?.ByteCount ?? 0), free = device.FreeBytes;
+            if (all > free) throw new TesseraException($"needs {all >> 20} MiB, {free >> 20} are free");
+            Tensor[] tensors = [.. first.Select(o => o is null ? Tensor.None : o.View(Take(o.ByteCount)))];
+            var recorder = new CallList();
+            one.Launch(recorder, tensors);
+            Call = recorder.Calls.Single();
+            double copies = Math.Min(Math.Ceiling(device.UncachedBytes / Call.Bytes(one.Work)), (free - all) / 2 / Math.Max(1, own) + 1);
+            copies = Math.Clamp(Math.Min(copies, MaxFlops / Math.Max(1, Call.Flops(one.Work))), 1, MaxCopies);
+            Tensor[][] each = [tensors, .. Enumerable.Range(1, (int)copies - 1).Select(copy => Copy(one.Operands(copy), tensors))];
+            for (int i = 0; i < first.Length; i++)
+                if (first[i] is { } operand && operand.Type != DType.I32) Write(operand, [.. each.Select(t => t[i]).Distinct()]);
+                else if (first[i] is { } list) Write(list, [tensors[i]]);
+            Launches = [.. each.Select(t => (Action<IRecorder>)(gpu => one.Launch(gpu, t)))];
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
     }
 
-    public Tensor Rows(DType type, int rows, int cols)
-    {
-        var tensor = Tensor.OfRows(Take(Shaders.Rows.Bytes(type, rows, cols)), 0, type, rows, cols);
-        // For A8 the scales and sums are floats of the same random bytes: any value will do for timing, but not NaN.
-        Fill(tensor, 0, tensor.Bytes, at => Small(at, DType.F32));
-        return tensor;
-    }
+    /// <summary>The call, for what it moves and computes.</summary>
+    public Call Call { get; }
 
-    public Tensor Floats(int rows, int cols) => Filled(DType.F32, rows, cols, at => Small(at, DType.F32));
-
-    public Tensor Ints(params int[] values) => Filled(DType.I32, 1, values.Length, at => MemoryMarshal.AsBytes<int>(values)[..at.Length].CopyTo(at));
-
-    public Tensor Zeros(DType type, int rows, int cols) => Tensor.Packed(Take((long)rows * cols * type.ElementBytes()), 0, type, rows, cols);
-
-    public Tensor Cache(DType type, int kvHeads, int headDim, int blocks)
-    {
-        var tensor = KvBlock.Tensor(Take(KvBlock.Bytes(type, kvHeads, headDim, blocks)), 0, type, kvHeads, headDim, blocks);
-        Fill(tensor, 0, tensor.Bytes, at => Small(at, type));
-        return tensor;
-    }
+    /// <summary>The call on each copy.</summary>
+    public IReadOnlyList<Action<IRecorder>> Launches { get; }
 
     public void Dispose()
     {
         foreach (var region in memory) region.Dispose();
     }
 
-    Tensor Filled(DType type, int rows, int cols, FillSpan fill)
+    /// <summary>Memory of its own for what is not shared; integers are of its own too, numbers are those of the first.</summary>
+    Tensor[] Copy(Operand?[] operands, Tensor[] first) => [.. operands.Select((operand, i) =>
     {
-        var tensor = Zeros(type, rows, cols);
-        Fill(tensor, 0, tensor.Bytes, fill);
-        return tensor;
-    }
+        if (operand is null or { Shared: true }) return first[i];
+        var own = operand.View(Take(operand.ByteCount));
+        if (operand.Type == DType.I32) Write(operand, [own]);
+        return own;
+    })];
+
+    void Write(Operand operand, Tensor[] to) => operand.Write((offset, part) =>
+    {
+        foreach (var tensor in to) device.Write(tensor with { Offset = tensor.Offset + offset, Bytes = part.Length }, part);
+    });
 
     DeviceMemory Take(long bytes)
     {
-        var at = device.Allocate(bytes);
-        memory.Add(at);
-        return at;
-    }
-
-    delegate void FillSpan(Span<byte> at);
-
-    void Fill(Tensor tensor, long offset, long bytes, FillSpan fill)
-    {
-        if (bytes == 0) return;
-        var piece = new byte[bytes];
-        fill(piece);
-        device.Write(tensor with { Offset = tensor.Offset + offset, Bytes = bytes }, piece);
-    }
-
-    void Small(Span<byte> at, DType type)
-    {
-        if (type == DType.F32)
-            foreach (ref float f in MemoryMarshal.Cast<byte, float>(at)) f = (float)random.NextDouble() * 0.1f + 0.01f;
-        else
-            foreach (ref ushort h in MemoryMarshal.Cast<byte, ushort>(at))
-                h = type == DType.BF16 ? (ushort)(BitConverter.SingleToUInt32Bits((float)random.NextDouble() * 0.1f + 0.01f) >> 16) : BitConverter.HalfToUInt16Bits((Half)(random.NextDouble() * 0.1 + 0.01));
+        var region = device.Allocate(Math.Max(4, bytes));
+        memory.Add(region);
+        return region;
     }
 }

@@ -1,86 +1,103 @@
 using System.Text.Json;
 using Tessera.Runtime.Devices;
+using Tessera.Runtime.Files;
 using Tessera.Runtime.Models;
 using Tessera.Shaders;
 using Tessera.Tools;
 
 namespace Tessera.Bench;
 
-/// <summary>Times every op of the catalogue at the shapes of qwen3-0.6b, decode and prefill.</summary>
+/// <summary>Times every op of the catalogue: its cases at the shapes of a small, a large and a sparse model, decode and prefill.</summary>
 static class OpsReport
 {
-    sealed record Case(string Op, string Shape, double Bytes, double Flops, Action<IRecorder> Launch);
+    public sealed record Request(string? Device, string DType, Numerics Numerics, string? Kv, string? Op, int Runs, int Threads, bool Json);
 
-    public static int Run(string? deviceName, Numerics numerics, string? only, int runs, int threads, bool asJson)
+    sealed record Row(string Op, string Shape, string Types, double Seconds, double Bytes, double Flops, double Peak);
+
+    static readonly string[] models = ["qwen3-0.6b", "qwen3-8b", "qwen3-30b-a3b"];
+
+    public static int Run(Request r)
     {
         Devices.Register();
-        if (only is not null && OpCatalog.All.All(k => k.Name != only)) throw new TesseraException($"--op {only}: expected {string.Join(", ", OpCatalog.All.Select(k => k.Name))}");
-        using var device = DeviceCatalog.Open(deviceName, threads);
+        string names = string.Join(", ", OpCatalog.All.Select(o => o.Name));
+        Op[] ops = [.. OpCatalog.All.Where(o => r.Op is null || o.Name.Equals(r.Op, StringComparison.OrdinalIgnoreCase))];
+        if (ops.Length == 0) throw new TesseraException($"--op {r.Op}: expected {names}");
+        using var device = DeviceCatalog.Open(r.Device, r.Threads);
+        var weights = SegmentTypes.Panels(r.DType)!.Value;
+        var types = new StepTypes(weights, r.Numerics.ActivationFor(weights), r.Kv is null ? r.Numerics.Cache() : SegmentTypes.Panels(r.Kv)!.Value);
         double bandwidth = device.MeasureBandwidth();
-        if (!asJson) Console.WriteLine($"# {device.Name} ({device.Description}) · {numerics.ToString().ToLowerInvariant()} · reads {bandwidth / 1e9:F1} GB/s");
-        if (!asJson) Console.WriteLine($"{"op",-11} {"shape",-34} {"µs",10} {"GB/s",8} {"% read",7} {"GFLOP/s",9}");
-        using var buffers = new OpBuffers(device);
-        foreach (var one in Cases(buffers, Synthetic.Shapes["qwen3-0.6b"], numerics))
+        var peaks = Rulers.Peaks(device);
+        double PeakOf(DType type) => peaks.FirstOrDefault(p => p.Type == type).PerSecond;
+        if (!r.Json)
         {
-            if (only is not null && one.Op != only) continue;
-            double seconds;
-            try { seconds = OpTimer.Seconds(device, [one.Launch], Math.Max(3, runs)); }
-            catch (TesseraException e)
-            {
-                Console.Error.WriteLine($"{one.Op}: passed over: {e.Message}");
-                continue;
-            }
-            if (asJson) Console.WriteLine(Json(one, device, numerics, seconds, bandwidth));
-            else Console.WriteLine($"{one.Op,-11} {one.Shape,-34} {seconds * 1e6,10:F2} {one.Bytes / seconds / 1e9,8:F1} {100 * one.Bytes / seconds / bandwidth,7:F0} {one.Flops / seconds / 1e9,9:F1}");
+            Console.WriteLine($"# {device.Name} ({device.Description}) · {r.Numerics.ToString().ToLowerInvariant()} · reads {bandwidth / 1e9:F1} GB/s"
+                + string.Concat(peaks.Select(p => $" · {p.PerSecond / 1e9:F0} Gop/s in {p.Arithmetic}")));
+            Console.WriteLine($"{"op",-12} {"shape",-42} {"type",-11} {"µs",11} {"GB/s",8} {"% read",7} {"Gop/s",9} {"% peak",7}");
         }
+        var rows = new List<Row>();
+        foreach (var op in ops)
+            foreach (var one in models.SelectMany(m => op.Cases.Timing(Shape(Synthetic.Shapes[m]), types)).DistinctBy(c => c.Name))
+            {
+                if (Time(device, op, one, r.Runs, PeakOf) is not { } row) continue;
+                rows.Add(row);
+                if (!r.Json) Console.WriteLine(Line(row, bandwidth));
+            }
+        if (r.Json) Console.WriteLine(Json(rows, device, r.Numerics, bandwidth));
         return 0;
     }
 
-    static IEnumerable<Case> Cases(OpBuffers b, Qwen3Config c, Numerics numerics)
+    static Row? Time(IDevice device, Op op, OpCase one, int runs, Func<DType, double> peak)
     {
-        var none = Tensor.None;
-        DType reduced = numerics.ActivationFor(DType.Q8), cache = numerics.Cache();
-        int qkvCols = (c.Heads + 2 * c.KvHeads) * c.HeadDim, attended = c.Heads * c.HeadDim, context = 1024, blocks = context / KvBlock.Tokens;
-        var table = b.Weights(DType.Q8, 32768, c.Hidden);
-        var (gateUp, down, qkvW) = (b.Weights(DType.Q8, GateUpOp.JoinedRows(c.Ffn), c.Hidden), b.Weights(DType.Q8, c.Hidden, c.Ffn), b.Weights(DType.Q8, qkvCols, c.Hidden));
-        var exact = b.Weights(DType.BF16, c.Ffn, c.Hidden);
-        var (keys, values) = (b.Cache(cache, c.KvHeads, c.HeadDim, blocks), b.Cache(cache, c.KvHeads, c.HeadDim, blocks));
-        var (norm, headNorm) = (b.Floats(1, c.Hidden), b.Floats(1, c.HeadDim));
-        var blockTable = b.Ints([.. Enumerable.Range(0, blocks)]);
-        foreach (int t in (int[])[1, 128])
+        try
         {
-            Tensor x = b.Rows(DType.F32, t, c.Hidden), h = b.Rows(reduced, t, c.Hidden), f = b.Rows(DType.F32, t, c.Hidden), qkv = b.Rows(DType.F32, t, qkvCols), o = b.Rows(reduced, t, attended), g = b.Rows(reduced, t, c.Ffn), wide = b.Rows(DType.F32, t, c.Ffn);
-            Tensor tokens = b.Ints([.. Enumerable.Range(0, t)]), sequences = b.Ints(new int[t]), positions = b.Ints([.. Enumerable.Range(context - t, t)]), slots = positions, rope = b.Floats(t, c.HeadDim);
-            yield return new("Embed", $"{t} x {c.Hidden}", t * (c.Hidden * 5.0625), 0, gpu => gpu.Embed(tokens, table, x, none));
-            yield return new("RmsNorm", $"{t} x {c.Hidden} -> {reduced.Name()}", x.Bytes + h.Bytes, 4.0 * t * c.Hidden, gpu => gpu.RmsNorm(x, norm, h, 1e-6f, none));
-            yield return new("MatMul", $"{t} x {qkvCols} x {c.Hidden} q8 {reduced.Name()}", qkvW.Bytes + h.Bytes + qkv.Bytes, 2.0 * t * qkvCols * c.Hidden, gpu => gpu.MatMul(qkvW, h, qkv, none, none));
-            yield return new("MatMul", $"{t} x {c.Hidden} x {c.Ffn} q8 {reduced.Name()} +", down.Bytes + g.Bytes + 2 * x.Bytes, 2.0 * t * c.Ffn * c.Hidden, gpu => gpu.MatMulAdd(down, g, x, none, none));
-            yield return new("MatMul", $"{t} x {c.Ffn} x {c.Hidden} bf16 f32", exact.Bytes + f.Bytes + wide.Bytes, 2.0 * t * c.Ffn * c.Hidden, gpu => gpu.MatMul(exact, f, wide, none, none));
-            yield return new("QkRope", $"{t} x {c.Heads}+2x{c.KvHeads} heads", 3.0 * qkv.Bytes, 8.0 * t * qkvCols, gpu => gpu.QkRope(qkv, headNorm, headNorm, rope, slots, keys, values, c.Heads, c.KvHeads, 1e-6f, none));
-            yield return new("Attention", $"{t} x {c.Heads}/{c.KvHeads} heads, context {context} {cache.Name()}", keys.Bytes + values.Bytes + qkv.Bytes / 2 + o.Bytes, 4.0 * t * c.Heads * c.HeadDim * (context - t / 2),
-                gpu => gpu.Attention(qkv, keys, values, blockTable, sequences, positions, o, c.Heads, c.KvHeads, 0.088f, none));
-            yield return new("GateUp", $"{t} x 2 x {c.Ffn} x {c.Hidden} q8 {reduced.Name()}", gateUp.Bytes + h.Bytes + g.Bytes, 4.0 * t * c.Ffn * c.Hidden, gpu => gpu.GateUp(gateUp, h, g, none));
+            using var buffers = new OpBuffers(device, one);
+            double seconds = OpTimer.Seconds(device, buffers.Launches, Math.Max(3, runs));
+            bool integer = buffers.Call.Tensors.Zip(op.Kernel.Bindings, (t, use) => t.Type == DType.A8 && use.EndsWith(":in", StringComparison.Ordinal)).Any(a => a);
+            return new(op.Name, one.Shape, one.Types, seconds, buffers.Call.Bytes(one.Work), buffers.Call.Flops(one.Work), peak(integer ? DType.I32 : DType.F32));
         }
-        Tensor last = b.Rows(DType.F32, 1, c.Hidden), many = b.Rows(DType.F32, 8, c.Hidden), logits = b.Rows(DType.F32, 1, c.Vocabulary), best = b.Zeros(DType.I32, 1, 2 * CandidatesOp.Kept), stats = b.Zeros(DType.F32, 1, 2), rowIds = b.Ints(3), edits = b.Zeros(DType.I32, 1, 0);
-        yield return new("Gather", $"1 of 8 x {c.Hidden}", 8.0 * c.Hidden, 0, gpu => gpu.Gather(many, rowIds, last, none));
-        yield return new("Candidates", $"1 x {c.Vocabulary}", 4.0 * c.Vocabulary, 0, gpu => gpu.Candidates(logits, c.Vocabulary, none, edits, none, best, stats, none));
+        catch (TesseraException e) when (e is not DeviceLostException)
+        {
+            Console.Error.WriteLine($"{op.Name} {one.Name}: passed over: {e.Message}");
+            return null;
+        }
     }
 
-    static string Json(Case one, IDevice device, Numerics numerics, double seconds, double bandwidth)
+    static ModelShape Shape(Qwen3Config c) => c.Moe is { } moe
+        ? new(c.Hidden, c.Heads, c.KvHeads, c.HeadDim, moe.Ffn, c.Vocabulary, moe.Experts, moe.Active)
+        : new(c.Hidden, c.Heads, c.KvHeads, c.HeadDim, c.Ffn, c.Vocabulary);
+
+    static string Line(Row row, double bandwidth)
+    {
+        string arithmetic = row.Flops == 0 ? "" : $"{row.Flops / row.Seconds / 1e9,9:F1} {Percent(row.Flops, row.Peak * row.Seconds),7}";
+        string memory = $"{row.Bytes / row.Seconds / 1e9,8:F1} {Percent(row.Bytes, bandwidth * row.Seconds),7}";
+        return $"{row.Op,-12} {row.Shape,-42} {row.Types,-11} {row.Seconds * 1e6,11:F2} {memory} {arithmetic}".TrimEnd();
+    }
+
+    static string Percent(double of, double limit) => limit > 0 ? $"{100 * of / limit:F0}" : "-";
+
+    /// <summary>One line, one object for each row.</summary>
+    static string Json(List<Row> rows, IDevice device, Numerics numerics, double bandwidth)
     {
         using var stream = new MemoryStream();
         using (var json = new Utf8JsonWriter(stream))
         {
-            json.WriteStartObject();
-            json.WriteString("op", one.Op);
-            json.WriteString("shape", one.Shape);
-            json.WriteString("device", $"{device.Name} ({device.Description})");
-            json.WriteString("numerics", numerics.ToString().ToLowerInvariant());
-            json.WriteNumber("us", Math.Round(seconds * 1e6, 3));
-            json.WriteNumber("gbps", Math.Round(one.Bytes / seconds / 1e9, 2));
-            json.WriteNumber("measured_gbps", Math.Round(bandwidth / 1e9, 2));
-            json.WriteNumber("gflops", Math.Round(one.Flops / seconds / 1e9, 2));
-            json.WriteEndObject();
+            json.WriteStartArray();
+            foreach (var row in rows)
+            {
+                json.WriteStartObject();
+                json.WriteString("op", row.Op);
+                json.WriteString("shape", row.Shape);
+                json.WriteString("types", row.Types);
+                json.WriteString("device", $"{device.Name} ({device.Description})");
+                json.WriteString("numerics", numerics.ToString().ToLowerInvariant());
+                json.WriteNumber("us", Math.Round(row.Seconds * 1e6, 3));
+                json.WriteNumber("gbps", Math.Round(row.Bytes / row.Seconds / 1e9, 3));
+                json.WriteNumber("measured_gbps", Math.Round(bandwidth / 1e9, 2));
+                json.WriteNumber("gops", Math.Round(row.Flops / row.Seconds / 1e9, 3));
+                json.WriteNumber("measured_gops", Math.Round(row.Peak / 1e9, 2));
+                json.WriteEndObject();
+            }
+            json.WriteEndArray();
         }
         return System.Text.Encoding.UTF8.GetString(stream.ToArray());
     }

@@ -83,6 +83,20 @@ public class CommandTests
     }
 
     [Fact]
+    public void An_op_is_timed_at_the_shapes_of_models()
+    {
+        var run = Command.Run("Bench", "ops", "--device", "host", "--op", "router", "--runs", "3", "--json");
+        Assert.True(run.ExitCode == 0, run.Errors);
+        var rows = JsonDocument.Parse(Assert.Single(run.Output.TrimEnd().Split('\n'))).RootElement;
+        Assert.Equal(["1 x 2048, 8 of 128", "256 x 2048, 8 of 128"], rows.EnumerateArray().Select(r => r.GetProperty("shape").GetString()));
+        foreach (var row in rows.EnumerateArray())
+        {
+            Assert.Equal("Router", row.GetProperty("op").GetString());
+            foreach (string number in new[] { "us", "gbps", "measured_gbps", "gops", "measured_gops" }) Assert.True(row.GetProperty(number).GetDouble() > 0, number);
+        }
+    }
+
+    [Fact]
     public void Model_timings_come_as_one_line_of_json()
     {
         var run = Command.Run("Bench", "model", "--model", "models/numbers-dense.tessera", "--device", "host", "--pp", "16", "--tg", "4", "--runs", "2", "--json");
@@ -114,6 +128,7 @@ public class CommandTests
     [InlineData(1, "Bench", "do not fit", "model", "--synthetic", "qwen3-32b", "--streams", "4096", "--depth", "32000", "--device", "host")]
     [InlineData(2, "Bench", "Required command", "")]
     [InlineData(1, "Bench", "expected qwen3-0.6b", "model", "--synthetic", "gpt-2")]
+    [InlineData(1, "Bench", "--op Softmax: expected Embed", "ops", "--op", "Softmax")]
     [InlineData(1, "Bench", "--tokens", "logits", "--model", "models/numbers-dense.tessera", "--tokens", "-5")]
     public void A_wrong_call_gets_one_line_and_its_exit_code(int code, string program, string says, params string[] arguments)
     {

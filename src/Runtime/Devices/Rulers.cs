@@ -5,7 +5,7 @@ using Tessera.Shaders;
 namespace Tessera.Runtime.Devices;
 
 /// <summary>What a device can do at most of one kind of arithmetic, in operations per second; a multiply-add is two.</summary>
-public readonly record struct Peak(string Arithmetic, double PerSecond);
+public readonly record struct Peak(DType Type, string Arithmetic, double PerSecond);
 
 /// <summary>The limits that percentages refer to, measured: many repeats in one recording, by the device's clock, the best of several.</summary>
 public static class Rulers
@@ -58,7 +58,7 @@ public static class Rulers
             var x = Tensor.Packed(operands, 0, type, 1, 2);
             ReadOnlySpan<int> numbers = [type == DType.F32 ? BitConverter.SingleToInt32Bits(1) : 1, 0];
             device.Write(x, MemoryMarshal.AsBytes(numbers));
-            try { peaks.Add(new Peak(name, PerSecond(device, x, results, type))); }
+            try { peaks.Add(new Peak(type, name, PerSecond(device, x, results, type))); }
             catch (TesseraException e) when (e is not DeviceLostException) { }
         }
         return peaks;
