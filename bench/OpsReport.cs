@@ -52,8 +52,10 @@ static class OpsReport
         {
             using var buffers = new OpBuffers(device, one);
             double seconds = OpTimer.Seconds(device, buffers.Launches, Math.Max(3, runs));
-            bool integer = buffers.Call.Tensors.Zip(op.Kernel.Bindings, (t, use) => t.Type == DType.A8 && use.EndsWith(":in", StringComparison.Ordinal)).Any(a => a);
-            return new(op.Name, one.Shape, one.Types, seconds, buffers.Call.Bytes(one.Work), buffers.Call.Flops(one.Work), peak(integer ? DType.I32 : DType.F32));
+            bool integer = buffers.Call.Tensors.Zip(op.Kernel.Bindings, (t, use) => t.Type == DType.A8 && use.EndsWith(":in", StringComparison.Ordinal))
+                .Any(a => a);
+            return new(op.Name, one.Shape, one.Types, seconds, buffers.Call.Bytes(one.Work), buffers.Call.Flops(one.Work),
+                peak(integer ? DType.I32 : DType.F32));
         }
         catch (TesseraException e) when (e is not DeviceLostException)
         {

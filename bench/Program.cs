@@ -25,7 +25,8 @@ var op = new Option<string?>("--op") { Description = "one op only" };
 
 var devices = new Command("devices", "every device, why it is usable or not, its measured bandwidth and peak");
 devices.SetAction(_ => Cli.Guard(_ => DevicesReport.Run()));
-var ops = new Command("ops", "times every op of the catalogue with GB/s, Gop/s and % of the measured limits") { device, dtype, numerics, kv, op, runs, threads, json };
+var ops = new Command("ops", "times every op of the catalogue with GB/s, Gop/s and % of the measured limits") { device, dtype, numerics, kv, op, runs, threads,
+    json };
 ops.SetAction(p => Cli.Guard(_ => OpsReport.Run(new OpsReport.Request(p.GetValue(device), p.GetValue(dtype)!, Parse(p.GetValue(numerics)!), p.GetValue(kv),
     p.GetValue(op), p.GetValue(runs), p.GetValue(threads), p.GetValue(json)))));
 var models = new Command("model", "times prefill and decode of a model")

@@ -21,11 +21,14 @@ static class StageTable
         foreach (var stage in calls.GroupBy(c => Name(c.Call)).OrderByDescending(g => g.Sum(c => c.Seconds)))
         {
             double seconds = stage.Sum(c => c.Seconds), bytes = stage.Sum(c => (double)(Weights(c.Call) is { IsNone: false } w ? w.Bytes : 0));
-            Console.WriteLine($"  {stage.Key,-34} {stage.Count(),4} x {1e6 * seconds / stage.Count(),9:F1} µs {100 * seconds / all,4:F0} %{(bytes > 0 ? $"  {bytes / seconds / 1e9,7:F1} GB/s" : "")}");
+            Console.WriteLine(
+                $"  {stage.Key,-34} {stage.Count(),4} x {1e6 * seconds / stage.Count(),9:F1} µs {100 * seconds / all,4:F0} "
+                + $"%{(bytes > 0 ? $"  {bytes / seconds / 1e9,7:F1} GB/s" : "")}");
         }
     }
 
     static string Name(Call call) => Weights(call) is { IsNone: false } w ? $"{call.Kernel.Name} ({w.RowCount}, {w.Cols}) {w.Type.Name()}" : call.Kernel.Name;
 
-    static Tensor Weights(Call call) => call.Kernel == MatMulOp.Kernel ? call.Tensors[MatMulOp.W] : call.Kernel == GateUpOp.Kernel ? call.Tensors[GateUpOp.W] : Tensor.None;
+    static Tensor Weights(Call call) =>
+        call.Kernel == MatMulOp.Kernel ? call.Tensors[MatMulOp.W] : call.Kernel == GateUpOp.Kernel ? call.Tensors[GateUpOp.W] : Tensor.None;
 }

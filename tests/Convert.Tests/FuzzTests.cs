@@ -7,7 +7,9 @@ using Xunit;
 
 namespace Tessera.Convert.Tests;
 
-/// <summary>Damaged and invented files, from a fixed seed: each is used or refused in one line, and nothing else ever happens. What converts loads and computes.</summary>
+/// <summary>
+/// Damaged and invented files, from a fixed seed: each is used or refused in one line, and nothing else ever happens. What converts loads and computes.
+/// </summary>
 public sealed class FuzzTests : IDisposable
 {
     readonly HfMaker maker = new();
@@ -80,13 +82,15 @@ public sealed class FuzzTests : IDisposable
         byte[] whole = File.ReadAllBytes(path);
         string header = Encoding.UTF8.GetString(whole, 8, BitConverter.ToInt32(whole));
         byte[] data = whole[(8 + header.Length)..];
-        string[] parts = ["-", "9", "[", "]", "{", "\"", "null", "1e99", "F32", "BF16", "I8", ",", ":", "\\u0000", "weight", "", "0", "\\ud800", "é", "9223372036854775807", "[[[[[[[[["];
+        string[] parts = ["-", "9", "[", "]", "{", "\"", "null", "1e99", "F32", "BF16", "I8", ",", ":", "\\u0000", "weight", "", "0", "\\ud800", "é",
+            "9223372036854775807", "[[[[[[[[["];
         var random = new Random(seed);
         for (int i = 0; i < count; i++)
         {
             byte[] file = random.Next(8) switch
             {
-                0 => HfMaker.Join(header, data, One(random, random.Next(header.Length), random.NextInt64(), -random.NextInt64(), header.Length + random.Next(-9, 9))),
+                0 => HfMaker.Join(header, data,
+                    One(random, random.Next(header.Length), random.NextInt64(), -random.NextInt64(), header.Length + random.Next(-9, 9))),
                 1 => whole[..random.Next(whole.Length)],
                 2 => [.. whole, .. new byte[random.Next(1, 9)]],
                 3 => Flipped(random, whole, 8 + header.Length),
@@ -108,12 +112,16 @@ public sealed class FuzzTests : IDisposable
     {
         maker.Save();
         string path = Path.Combine(maker.Folder, "config.json"), generation = Path.Combine(maker.Folder, "generation_config.json");
-        string[] keys = [.. maker.Config.Select(p => p.Key), "rope_scaling", "rope_parameters", "layer_types", "attention_bias", "eos_token_id", "use_sliding_window", "num_experts", "mlp_only_layers"];
+        string[] keys = [.. maker.Config.Select(p => p.Key), "rope_scaling", "rope_parameters", "layer_types", "attention_bias", "eos_token_id",
+            "use_sliding_window", "num_experts", "mlp_only_layers"];
         string[] values =
         [
-            "null", "-1", "0", "1", "1e300", "1e-46", "2.5", "\"x\"", "[]", "[null]", "{}", "true", "false", "99999999999", "[1,2,3,4,5]", "\"true\"", "128", "5", "1e999",
-            """{"rope_type": "yarn"}""", """{"rope_type": "yarn", "factor": -3}""", """{"type": "linear", "factor": 2}""", """{"rope_type": "yarn", "factor": 4, "beta_fast": 1e300}""",
-            """{"rope_type": "yarn", "factor": 1024, "original_max_position_embeddings": 1, "beta_slow": 1e-300}""", """{"rope_type": "yarn", "factor": 2, "attention_factor": 1e300}""",
+            "null", "-1", "0", "1", "1e300", "1e-46", "2.5", "\"x\"", "[]", "[null]", "{}", "true", "false", "99999999999", "[1,2,3,4,5]", "\"true\"", "128",
+            "5", "1e999",
+            """{"rope_type": "yarn"}""", """{"rope_type": "yarn", "factor": -3}""", """{"type": "linear", "factor": 2}""",
+            """{"rope_type": "yarn", "factor": 4, "beta_fast": 1e300}""",
+            """{"rope_type": "yarn", "factor": 1024, "original_max_position_embeddings": 1, "beta_slow": 1e-300}""",
+            """{"rope_type": "yarn", "factor": 2, "attention_factor": 1e300}""",
             """{"rope_type": "yarn", "factor": 2, "attention_factor": 1e-300}""", """{"rope_type": "default", "rope_theta": 1.0000001}""",
         ];
         string[] defaults = ["do_sample", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "eos_token_id"];
@@ -155,16 +163,20 @@ public sealed class FuzzTests : IDisposable
             using var model = new HfMaker(One(random, "BF16", "F16", "F32"));
             foreach (var (key, value) in new (string, JsonNode)[]
                 {
-                    ("hidden_size", One(random, 32, 64, 96, 48, 160)), ("num_hidden_layers", random.Next(1, 4)), ("num_attention_heads", One(random, 1, 2, 3, 4, 6, 7)),
-                    ("num_key_value_heads", One(random, 1, 1, 2, 3)), ("head_dim", One(random, 32, 64, 128, 256, 16)), ("intermediate_size", random.Next(1, 70)),
-                    ("vocab_size", random.Next(1, 300)), ("rms_norm_eps", One(random, 1e-6, 0.5, 1e-30, 1e-46, 2)), ("max_position_embeddings", One(random, 1, 7, 512, 1 << 24)),
+                    ("hidden_size", One(random, 32, 64, 96, 48, 160)), ("num_hidden_layers", random.Next(1, 4)),
+                    ("num_attention_heads", One(random, 1, 2, 3, 4, 6, 7)),
+                    ("num_key_value_heads", One(random, 1, 1, 2, 3)), ("head_dim", One(random, 32, 64, 128, 256, 16)),
+                    ("intermediate_size", random.Next(1, 70)),
+                    ("vocab_size", random.Next(1, 300)), ("rms_norm_eps", One(random, 1e-6, 0.5, 1e-30, 1e-46, 2)),
+                    ("max_position_embeddings", One(random, 1, 7, 512, 1 << 24)),
                     ("rope_theta", One(random, 1.5, 10000, 1e11, 1e13)), ("tie_word_embeddings", random.Next(2) == 0),
                 }) model.Config[key] = value;
             if (random.Next(3) == 0)
                 model.Config["rope_scaling"] = new JsonObject
                 {
                     ["rope_type"] = "yarn", ["factor"] = One(random, 1, 2, 1024, 0.5), ["original_max_position_embeddings"] = One(random, 1, 512, int.MaxValue),
-                    ["beta_fast"] = One(random, 32, 1e6, 1e-9), ["beta_slow"] = One(random, 1, 1e6, 1e-9), ["attention_factor"] = One(random, 1, 1e-300, 99, 101),
+                    ["beta_fast"] = One(random, 32, 1e6, 1e-9), ["beta_slow"] = One(random, 1, 1e6, 1e-9),
+                    ["attention_factor"] = One(random, 1, 1e-300, 99, 101),
                 };
             model.Fill(random.Next()).Save(shards: random.Next(1, 4), padding: random.Next(4));
             if (!Accepts(() => model.Convert(One<DType?>(random, null, DType.Q8, DType.F16, DType.F32)))) continue;
@@ -180,7 +192,8 @@ public sealed class FuzzTests : IDisposable
         byte[] whole = File.ReadAllBytes(maker.Out);
         string index = TiledBytes.Index(whole);
         int end = TiledBytes.IndexOffset(whole);
-        string[] values = ["-1", "0", "1", "2147483647", "9223372036854775807", "null", "\"x\"", "1e9", "{}", "[]", "1e999", "4096", "true", "\"bytes\"", "\"vector\"", "\"tokenizer\""];
+        string[] values = ["-1", "0", "1", "2147483647", "9223372036854775807", "null", "\"x\"", "1e9", "{}", "[]", "1e999", "4096", "true", "\"bytes\"",
+            "\"vector\"", "\"tokenizer\""];
         string[] parts = ["-", "9", "[", "]", "{", "}", "\"", "null", ",", ":", "\\u001b", "tokenizer", "chat_template", "", "f32"];
         var places = new List<(int At, int Length)>();
         for (int at = 0; at < index.Length; at++)
@@ -233,7 +246,8 @@ public sealed class FuzzTests : IDisposable
             using var model = new HfMaker(One(random, "BF16", "F16", "F32"), random.Next());
             if (random.Next(2) == 0) model.WithExperts(random.Next(1, 9), 1, equal: false, fused: random.Next(2) == 0);
             else if (random.Next(2) == 0) model.WithTokenizer("{{ messages[0].content }}");
-            model.Save(shards: random.Next(1, 5), padding: random.Next(4)).Convert(One<DType?>(random, null, DType.Q8, DType.F16, DType.F32), threads: random.Next(4));
+            model.Save(shards: random.Next(1, 5), padding: random.Next(4))
+                .Convert(One<DType?>(random, null, DType.Q8, DType.F16, DType.F32), threads: random.Next(4));
             using var folder = new HfFolder(model.Folder);
             using var file = TiledFile.Open(model.Out);
             Assert.Empty(file.Corrupted());

@@ -29,7 +29,8 @@ sealed class HfMaker : IDisposable
         int Of(string key) => (int)Config[key]!;
         void Add(string name, params int[] shape) =>
             Tensors[name] = (shape, [.. Enumerable.Range(0, shape.Aggregate((a, b) => a * b)).Select(_ => Rounded((float)(random.NextDouble() * 2 - 1)))]);
-        int hidden = Of("hidden_size"), dim = Of("head_dim"), q = Of("num_attention_heads") * dim, kv = Of("num_key_value_heads") * dim, ffn = Of("intermediate_size"), vocabulary = Of("vocab_size");
+        int hidden = Of("hidden_size"), dim = Of("head_dim"), q = Of("num_attention_heads") * dim, kv = Of("num_key_value_heads") * dim,
+            ffn = Of("intermediate_size"), vocabulary = Of("vocab_size");
         Tensors.Clear();
         Add("model.embed_tokens.weight", vocabulary, hidden);
         for (int i = 0; i < Of("num_hidden_layers"); i++)
@@ -80,11 +81,13 @@ sealed class HfMaker : IDisposable
         var random = new Random(5);
         float[] Random(int count) => [.. Enumerable.Range(0, count).Select(_ => Rounded((float)(random.NextDouble() * 2 - 1)))];
         Tensors[At + "gate.weight"] = ([experts, 96], Random(experts * 96));
-        var parts = new[] { "gate_proj", "up_proj", "down_proj" }.ToDictionary(p => p, p => Enumerable.Range(0, experts).Select(_ => equal ? Tensors[$"{At}{p}.weight"].Values : Random(37 * 96)).ToList());
+        var parts = new[] { "gate_proj", "up_proj", "down_proj" }.ToDictionary(p => p, p =>
+            Enumerable.Range(0, experts).Select(_ => equal ? Tensors[$"{At}{p}.weight"].Values : Random(37 * 96)).ToList());
         foreach (string part in parts.Keys) Tensors.Remove($"{At}{part}.weight");
         if (fused)
         {
-            Tensors[At + "experts.gate_up_proj"] = ([experts, 2 * 37, 96], [.. Enumerable.Range(0, experts).SelectMany(e => parts["gate_proj"][e].Concat(parts["up_proj"][e]))]);
+            Tensors[At + "experts.gate_up_proj"] = ([experts, 2 * 37, 96],
+                [.. Enumerable.Range(0, experts).SelectMany(e => parts["gate_proj"][e].Concat(parts["up_proj"][e]))]);
             Tensors[At + "experts.down_proj"] = ([experts, 96, 37], [.. parts["down_proj"].SelectMany(d => d)]);
         }
         else
@@ -113,7 +116,8 @@ sealed class HfMaker : IDisposable
             File.WriteAllBytes(Path.Combine(Folder, name), Safetensors(shard.ToDictionary(), padding));
             foreach (var (tensor, _) in shard) map[tensor] = name;
         }
-        File.WriteAllText(Path.Combine(Folder, "model.safetensors.index.json"), new JsonObject { ["metadata"] = new JsonObject(), ["weight_map"] = map }.ToJsonString());
+        File.WriteAllText(Path.Combine(Folder, "model.safetensors.index.json"),
+            new JsonObject { ["metadata"] = new JsonObject(), ["weight_map"] = map }.ToJsonString());
         return this;
     }
 
@@ -126,14 +130,16 @@ sealed class HfMaker : IDisposable
         Tensors.Remove("lm_head.weight");
         Tensors.Remove("model.embed_tokens.weight");
         Save(shards: 2);
-        byte[] header = Join($$"""{"model.embed_tokens.weight": {"dtype": "BF16", "shape": [{{rows}}, {{rowBytes / 2}}], "data_offsets": [0, {{rows * rowBytes}} ]} }""", []);
+        byte[] header = Join(
+            $$"""{"model.embed_tokens.weight": {"dtype": "BF16", "shape": [{{rows}}, {{rowBytes / 2}}], "data_offsets": [0, {{rows * rowBytes}} ]} }""", []);
         using (var file = File.Create(Path.Combine(Folder, "model-00003-of-00003.safetensors")))
         {
             file.Write(header);
             file.SetLength(header.Length + rows * rowBytes);
         }
         string index = Path.Combine(Folder, "model.safetensors.index.json");
-        File.WriteAllText(index, File.ReadAllText(index).Replace("\"weight_map\":{", "\"weight_map\":{\"model.embed_tokens.weight\":\"model-00003-of-00003.safetensors\","));
+        File.WriteAllText(index, File.ReadAllText(index)
+            .Replace("\"weight_map\":{", "\"weight_map\":{\"model.embed_tokens.weight\":\"model-00003-of-00003.safetensors\","));
         return this;
     }
 
@@ -151,7 +157,8 @@ sealed class HfMaker : IDisposable
                     "F16" => BitConverter.GetBytes((Half)v),
                     _ => BitConverter.GetBytes(v),
                 });
-            header[name] = new JsonObject { ["dtype"] = Type, ["shape"] = new JsonArray([.. shape.Select(s => (JsonNode)s)]), ["data_offsets"] = new JsonArray(begin, data.Length) };
+            header[name] = new JsonObject { ["dtype"] = Type, ["shape"] = new JsonArray([.. shape.Select(s => (JsonNode)s)]),
+                ["data_offsets"] = new JsonArray(begin, data.Length) };
         }
         return Join(header.ToJsonString() + new string(' ', padding), data.ToArray());
     }

@@ -176,7 +176,8 @@ public sealed class HostileFileTests : IDisposable
     {
         string index = Index();
         Assert.Contains(said, index);
-        Refused(WithIndex(index.Remove(index.IndexOf(said, StringComparison.Ordinal), said.Length).Insert(index.IndexOf(said, StringComparison.Ordinal), instead)));
+        Refused(WithIndex(index.Remove(index.IndexOf(said, StringComparison.Ordinal), said.Length)
+            .Insert(index.IndexOf(said, StringComparison.Ordinal), instead)));
     }
 
     string Index() => TiledBytes.Index(whole);

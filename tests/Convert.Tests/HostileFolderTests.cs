@@ -33,7 +33,8 @@ public class HostileFolderTests
 
     [Theory]
     [InlineData("overlap", """{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}, "b": {"dtype": "F32", "shape": [2], "data_offsets": [4, 12]}}""")]
-    [InlineData("leave a gap", """{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}, "b": {"dtype": "F32", "shape": [1], "data_offsets": [8, 12]}}""")]
+    [InlineData(
+        "leave a gap", """{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}, "b": {"dtype": "F32", "shape": [1], "data_offsets": [8, 12]}}""")]
     [InlineData("overflows", """{"a": {"dtype": "F32", "shape": [2147483647, 2147483647, 2147483647], "data_offsets": [0, 4]}}""")]
     [InlineData("overflows", """{"a": {"dtype": "F32", "shape": [9223372036854775807], "data_offsets": [0, 4]}}""")]
     [InlineData("overflows", """{"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}}""")]
@@ -41,7 +42,8 @@ public class HostileFolderTests
     [InlineData("do not lie within", """{"a": {"dtype": "F32", "shape": [1], "data_offsets": [8, 4]}}""")]
     [InlineData("do not lie within", """{"a": {"dtype": "F32", "shape": [1], "data_offsets": [-4, 0]}}""")]
     [InlineData("expected 8 bytes, found 12", """{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 12]}}""")]
-    [InlineData("appears twice", """{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}, "a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}""")]
+    [InlineData("appears twice",
+        """{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}, "a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}""")]
     [InlineData("cannot be read", """{"a": {"dtype": "F32", "shape": [1], """)]
     [InlineData("tensor 'a': expected an object, found 5", """{"a": 5}""")]
     [InlineData("tensor 'a': expected a dtype, found", """{"a": {"dtype": 7, "shape": "x", "data_offsets": [0, 4]}}""")]
@@ -72,8 +74,10 @@ public class HostileFolderTests
         string path = Path.Combine(maker.Folder, "tokenizer.json");
         string whole = File.ReadAllText(path);
         var json = JsonNode.Parse(whole)!.AsObject();
-        string[] values = ["null", "-1", "5000", "\"x\"", "[]", "[null]", "{}", "true", "[[1,2]]", "[\"a b\"]", """[{"id": 3}]""", """[{"id": -7, "content": "x", "special": 4}]"""];
-        string[] paths = ["normalizer", "pre_tokenizer", "pre_tokenizer.type", "pre_tokenizer.pretokenizers", "model", "model.type", "model.vocab", "model.merges", "model.byte_fallback", "added_tokens", "decoder"];
+        string[] values = ["null", "-1", "5000", "\"x\"", "[]", "[null]", "{}", "true", "[[1,2]]", "[\"a b\"]", """[{"id": 3}]""",
+            """[{"id": -7, "content": "x", "special": 4}]"""];
+        string[] paths = ["normalizer", "pre_tokenizer", "pre_tokenizer.type", "pre_tokenizer.pretokenizers", "model", "model.type", "model.vocab",
+            "model.merges", "model.byte_fallback", "added_tokens", "decoder"];
         foreach (string at in paths)
             foreach (string value in values)
             {
@@ -195,13 +199,15 @@ public class HostileFolderTests
     });
 
     [Fact]
-    public void A_value_that_is_long_or_speaks_to_the_terminal_is_shown_in_one_short_line() => Refused("hidden_size: expected a positive whole number, found", m =>
+    public void A_value_that_is_long_or_speaks_to_the_terminal_is_shown_in_one_short_line() =>
+        Refused("hidden_size: expected a positive whole number, found", m =>
     {
         m.Config["hidden_size"] = "\u001b[2J\n" + new string('x', 100000);
         m.Save();
     });
 
-    [Theory, InlineData("config.json", "qwen3"), InlineData("tokenizer.json", "NFC"), InlineData("tokenizer.json", "Isolated"), InlineData("tokenizer_config.json", "chat_template")]
+    [Theory, InlineData("config.json", "qwen3"), InlineData("tokenizer.json", "NFC"), InlineData("tokenizer.json", "Isolated"),
+        InlineData("tokenizer_config.json", "chat_template")]
     public void Text_that_is_no_Unicode(string file, string where)
     {
         foreach (byte[] text in new[] { "\\ud800"u8.ToArray(), [0xc3, (byte)'('], [0xff] })
@@ -313,7 +319,8 @@ public class HostileFolderTests
         recent.Config.Remove("torch_dtype");
         recent.Config["dtype"] = "bfloat16";
         recent.Config["layer_types"] = JsonNode.Parse("""["full_attention", "full_attention"]""");
-        recent.Config["rope_parameters"] = JsonNode.Parse("""{"rope_type": "yarn", "rope_theta": 10000, "factor": 4.0, "original_max_position_embeddings": 128}""");
+        recent.Config["rope_parameters"] = JsonNode.Parse(
+            """{"rope_type": "yarn", "rope_theta": 10000, "factor": 4.0, "original_max_position_embeddings": 128}""");
         recent.Save().Convert(DType.Q8);
         using TiledFile a = TiledFile.Open(old.Out), b = TiledFile.Open(recent.Out);
         Assert.Equal(a.Index.Config, b.Index.Config);

@@ -100,7 +100,9 @@ public class InterruptedTests
         string small = Path.Combine(maker.Folder, "small");
         Directory.CreateDirectory(small);
         string program = Path.Combine(Command.Built("Convert"), "Tessera.Convert");
-        var run = Command.Start("/bin/sh", "-c", $"unshare -rm sh -c 'mount -t tmpfs -o size=4m none {small} && {program} {maker.Folder} -o {small}/m.tessera --dtype q8; echo exit $?; ls -A {small}'");
+        var run = Command.Start("/bin/sh", "-c",
+            $"unshare -rm sh -c 'mount -t tmpfs -o size=4m none {small} && {program} {maker.Folder} -o {small}/m.tessera --dtype q8; echo exit $?; ls -A "
+            + $"{small}'");
         if (!run.Output.StartsWith("exit", StringComparison.Ordinal)) Assert.Skip($"a small disk cannot be mounted here: {run.Errors}");
         Assert.Equal("exit 1\n", run.Output); // and the listing is empty
         Assert.Contains("the disk is full", run.Errors);

@@ -21,7 +21,8 @@ public sealed class MemoryTests : IDisposable
         maker.WithExperts(Experts, 8, equal: true);
         foreach (var (key, value) in new (string, int)[]
             {
-                ("hidden_size", Hidden), ("num_hidden_layers", layers), ("num_attention_heads", 64), ("num_key_value_heads", 4), ("head_dim", 128), ("vocab_size", Vocabulary),
+                ("hidden_size", Hidden), ("num_hidden_layers", layers), ("num_attention_heads", 64), ("num_key_value_heads", 4), ("head_dim", 128),
+                ("vocab_size", Vocabulary),
                 ("intermediate_size", 12288), ("moe_intermediate_size", ExpertFfn), ("decoder_sparse_step", 1), ("max_position_embeddings", 40960),
             }) maker.Config[key] = value;
         File.WriteAllText(Path.Combine(maker.Folder, "config.json"), maker.Config.ToJsonString());
@@ -31,7 +32,8 @@ public sealed class MemoryTests : IDisposable
         {
             if (!real) shape = [0, .. shape];
             long end = at + shape.Aggregate(2L, (a, b) => a * b);
-            header.Append(header.Length > 1 ? "," : "").Append($"\"{name}\":{{\"dtype\":\"BF16\",\"shape\":[{string.Join(',', shape)}],\"data_offsets\":[{at},{end}]}}");
+            header.Append(header.Length > 1 ? "," : "")
+                .Append($"\"{name}\":{{\"dtype\":\"BF16\",\"shape\":[{string.Join(',', shape)}],\"data_offsets\":[{at},{end}]}}");
             at = end;
         }
         Add(true, "model.embed_tokens.weight", Vocabulary, Hidden);
@@ -94,7 +96,8 @@ public sealed class MemoryTests : IDisposable
     {
         if (!OperatingSystem.IsLinux()) Assert.Skip("reads /proc");
         Save(1);
-        var info = new ProcessStartInfo(Path.Combine(Command.Built("Convert"), "Tessera.Convert"), [maker.Folder, "-o", maker.Out, "--dtype", "q8"]) { RedirectStandardError = true };
+        var info = new ProcessStartInfo(Path.Combine(Command.Built("Convert"), "Tessera.Convert"),
+            [maker.Folder, "-o", maker.Out, "--dtype", "q8"]) { RedirectStandardError = true };
         using var process = Process.Start(info)!;
         long peak = 0;
         while (!process.WaitForExit(2))

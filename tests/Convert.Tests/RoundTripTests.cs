@@ -36,7 +36,8 @@ public unsafe class RoundTripTests
             Check($"layers.{i}.down", 0, $"model.layers.{i}.mlp.down_proj.weight");
             Check($"layers.{i}.gate_up", -1, $"model.layers.{i}.mlp.gate_proj.weight");
             Check($"layers.{i}.gate_up", -2, $"model.layers.{i}.mlp.up_proj.weight");
-            foreach (var (segment, tensor) in new[] { ("attn_norm", "input_layernorm"), ("q_norm", "self_attn.q_norm"), ("k_norm", "self_attn.k_norm"), ("ffn_norm", "post_attention_layernorm") })
+            foreach (var (segment, tensor) in new[] { ("attn_norm", "input_layernorm"), ("q_norm", "self_attn.q_norm"), ("k_norm", "self_attn.k_norm"),
+                ("ffn_norm", "post_attention_layernorm") })
             {
                 var found = file.Find($"layers.{i}.{segment}");
                 Assert.Equal(maker.Tensors[$"model.layers.{i}.{tensor}.weight"].Values, new ReadOnlySpan<float>(file.At(found), found.Cols).ToArray());

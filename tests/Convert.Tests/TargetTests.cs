@@ -82,16 +82,16 @@ public sealed class TargetTests : IDisposable
     [Fact]
     public void What_a_killed_run_left_is_removed_and_what_a_running_one_writes_is_not()
     {
-        string held, abandoned = maker.Out + ".0123abcd.partial", others = At("other.tessera.0123abcd.partial"), unlike = maker.Out + ".mine.partial";
+        string locked, abandoned = maker.Out + ".0123abcd.partial", others = At("other.tessera.0123abcd.partial"), unlike = maker.Out + ".mine.partial";
         foreach (string left in new[] { abandoned, others, unlike }) File.WriteAllText(left, "half");
         using (var running = new TiledFileWriter(maker.Out))
         {
             Assert.False(File.Exists(abandoned));
-            held = Directory.EnumerateFiles(maker.Folder, "made.tessera.*.partial").Single(path => path != unlike);
+            locked = Directory.EnumerateFiles(maker.Folder, "made.tessera.*.partial").Single(path => path != unlike);
             maker.Convert(DType.Q8);
-            Assert.True(File.Exists(held));
+            Assert.True(File.Exists(locked));
         }
-        Assert.False(File.Exists(held));
+        Assert.False(File.Exists(locked));
         Assert.True(File.Exists(others) && File.Exists(unlike));
         Assert.True(File.Exists(maker.Out));
     }

@@ -9,7 +9,8 @@ static class TiledBytes
 {
     public static int IndexOffset(byte[] file) => (int)BinaryPrimitives.ReadInt64LittleEndian(file.AsSpan(16));
 
-    public static string Index(byte[] file) => Encoding.UTF8.GetString(file.AsSpan(IndexOffset(file), (int)BinaryPrimitives.ReadInt64LittleEndian(file.AsSpan(24))));
+    public static string Index(byte[] file) =>
+        Encoding.UTF8.GetString(file.AsSpan(IndexOffset(file), (int)BinaryPrimitives.ReadInt64LittleEndian(file.AsSpan(24))));
 
     /// <summary>The file with another index, and, where it is given, a header that says the index lies elsewhere.</summary>
     public static byte[] WithIndex(byte[] whole, string json, long? at = null)

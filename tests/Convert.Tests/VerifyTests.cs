@@ -18,8 +18,10 @@ public class VerifyTests
     public void Every_setting_is_compared()
     {
         using var maker = new HfMaker().WithExperts(4, 2, equal: false).Save();
-        maker.Config["rope_scaling"] = JsonNode.Parse("""{"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 128, "attention_factor": 1.25}""");
-        var generation = new JsonObject { ["do_sample"] = true, ["temperature"] = 0.5, ["top_k"] = 20, ["top_p"] = 0.75, ["min_p"] = 0.25, ["repetition_penalty"] = 1.5, ["eos_token_id"] = 7 };
+        maker.Config["rope_scaling"] = JsonNode.Parse(
+            """{"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 128, "attention_factor": 1.25}""");
+        var generation = new JsonObject { ["do_sample"] = true, ["temperature"] = 0.5, ["top_k"] = 20, ["top_p"] = 0.75, ["min_p"] = 0.25,
+            ["repetition_penalty"] = 1.5, ["eos_token_id"] = 7 };
         void Write()
         {
             File.WriteAllText(Path.Combine(maker.Folder, "config.json"), maker.Config.ToJsonString());

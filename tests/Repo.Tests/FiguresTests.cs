@@ -15,7 +15,8 @@ public class FiguresTests
     {
         string[] lines = File.ReadAllLines(Path.Combine(Repository.Root, "README.md"));
         var rows = new Dictionary<string, string[]>(StringComparer.Ordinal);
-        foreach (string line in lines.SkipWhile(l => l != "## Where it stands").Skip(1).TakeWhile(l => !l.StartsWith("## ", StringComparison.Ordinal)).Where(l => l.StartsWith('|')).Skip(2))
+        foreach (string line in lines.SkipWhile(l => l != "## Where it stands").Skip(1).TakeWhile(l => !l.StartsWith("## ", StringComparison.Ordinal))
+            .Where(l => l.StartsWith('|')).Skip(2))
         {
             string[] cells = [.. line.Trim('|').Split('|').Select(c => c.Trim())];
             rows.Add(cells[0], cells);
@@ -56,7 +57,8 @@ public class FiguresTests
                 Assert.Contains(lines[0].GetProperty("date").GetString()!, readme);
                 foreach (var row in rows.EnumerateObject())
                 {
-                    decimal Of(bool peer) => Median(lines.Skip(1).Where(l => l.TryGetProperty("peer", out _) == peer).SelectMany(l => Numbers(l.GetProperty(row.Name))));
+                    decimal Of(bool peer) => Median(lines.Skip(1).Where(l => l.TryGetProperty("peer", out _) == peer).SelectMany(l =>
+                        Numbers(l.GetProperty(row.Name))));
                     string[] cells = table[row.Value.GetString()!];
                     Same(Of(peer: false), cells[1]);
                     Same(Of(peer: true), cells[2]);

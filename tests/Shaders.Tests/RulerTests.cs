@@ -73,13 +73,13 @@ public class RulerTests
         Assert.Equal(0, Rulers.Bandwidth(small, device.UncachedBytes, StreamReadOp.HostPatterns));
         using var refusing = new SmallDevice(device, free: 8 * device.UncachedBytes);
         Assert.Equal(0, Rulers.Bandwidth(refusing, 4 * device.UncachedBytes, StreamReadOp.HostPatterns));
-        Assert.Equal([4, 2, 1], refusing.Asked.Select(bytes => bytes / device.UncachedBytes));
+        Assert.Equal([4, 2, 1], refusing.Requested.Select(bytes => bytes / device.UncachedBytes));
     }
 
     /// <summary>A device that claims some free memory and gives none.</summary>
     sealed class SmallDevice(IDevice device, long free) : IDevice
     {
-        public List<long> Asked { get; } = [];
+        public List<long> Requested { get; } = [];
 
         public string Name => device.Name;
 
@@ -91,7 +91,7 @@ public class RulerTests
 
         public DeviceMemory Allocate(long bytes, bool shared = false)
         {
-            Asked.Add(bytes);
+            Requested.Add(bytes);
             throw new TesseraException("no memory");
         }
 

@@ -4,7 +4,10 @@ using Tessera.Shaders;
 
 namespace Tessera.Convert;
 
-/// <summary>What of a tiled file differs from a folder: sizes and settings, generation defaults, tokenizer, chat template, and every weight beyond its type's rounding.</summary>
+/// <summary>
+/// What of a tiled file differs from a folder: sizes and settings, generation defaults, tokenizer, chat template, and every weight beyond its type's
+/// rounding.
+/// </summary>
 sealed unsafe class Comparison(TiledFile file, HfFolder folder)
 {
     const int StripPanels = 1024; // between two reports of progress
@@ -48,7 +51,8 @@ sealed unsafe class Comparison(TiledFile file, HfFolder folder)
             foreach (string key in a.Select(p => p.Key).Union(b.Select(p => p.Key))) Settings(path.Length == 0 ? key : $"{path}.{key}", a[key], b[key]);
             return;
         }
-        if (!JsonNode.DeepEquals(expected, found)) Differences.Add($"{file.Path}: {path}: expected {expected?.ToJsonString() ?? "nothing"}, found {found?.ToJsonString() ?? "nothing"}");
+        if (!JsonNode.DeepEquals(expected, found))
+            Differences.Add($"{file.Path}: {path}: expected {expected?.ToJsonString() ?? "nothing"}, found {found?.ToJsonString() ?? "nothing"}");
     }
 
     /// <summary>The segment of a name, crossed off; null, and a line, where it is missing or of another type.</summary>

@@ -49,7 +49,8 @@ static class HfConfig
     }
 
     static MoeConfig Moe(HfJson json) => new(json.Int(json.Has("num_experts") ? "num_experts" : "num_local_experts"), json.Int("num_experts_per_tok"),
-        json.Int("moe_intermediate_size"), json.Flag("norm_topk_prob"), json.Has("decoder_sparse_step") ? json.Int("decoder_sparse_step") : 1, json.Ids("mlp_only_layers"));
+        json.Int("moe_intermediate_size"), json.Flag("norm_topk_prob"), json.Has("decoder_sparse_step") ? json.Int("decoder_sparse_step") : 1,
+            json.Ids("mlp_only_layers"));
 
     static RopeConfig Rope(HfJson json, int context, List<string> notices)
     {

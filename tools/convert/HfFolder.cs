@@ -59,7 +59,8 @@ public sealed class HfFolder : IDisposable
         if (tensor.Type == DType.I32)
             throw new TesseraException($"{tensor.File}: tensor '{name}': expected type F32, BF16 or F16, found another; convert from an unquantised model");
         if (!tensor.Shape.AsSpan().SequenceEqual(shape))
-            throw new TesseraException($"{tensor.File}: tensor '{name}': expected shape ({string.Join(", ", shape)}), found ({string.Join(", ", tensor.Shape)})");
+            throw new TesseraException(
+                $"{tensor.File}: tensor '{name}': expected shape ({string.Join(", ", shape)}), found ({string.Join(", ", tensor.Shape)})");
         used.Add(name);
         return tensor;
     }

@@ -45,11 +45,13 @@ readonly record struct HfJson(string Path, JsonElement Object)
     };
 
     /// <summary>The elements of a list; none where the name is not there.</summary>
-    public JsonElement[] List(string name) => !Has(name) ? [] : Object.GetProperty(name) is { ValueKind: JsonValueKind.Array } value ? [.. value.EnumerateArray()]
+    public JsonElement[] List(string name) =>
+        !Has(name) ? [] : Object.GetProperty(name) is { ValueKind: JsonValueKind.Array } value ? [.. value.EnumerateArray()]
         : throw Wrong($"{name}: expected a list, found {Brief(Object.GetProperty(name))}");
 
     /// <summary>An object within, or null where the name is not there.</summary>
-    public HfJson? Inner(string name) => !Has(name) ? null : Object.GetProperty(name) is { ValueKind: JsonValueKind.Object } value ? this with { Object = value }
+    public HfJson? Inner(string name) =>
+        !Has(name) ? null : Object.GetProperty(name) is { ValueKind: JsonValueKind.Object } value ? this with { Object = value }
         : throw Wrong($"{name}: expected an object, found {Brief(Object.GetProperty(name))}");
 
     public TesseraException Wrong(string what) => new($"{Path}: {what}");

@@ -15,7 +15,8 @@ public readonly record struct HfRows(HfTensor Tensor, int First, int Count)
 }
 
 /// <summary>A tensor of the tiled file, and the rows of which it is made.</summary>
-/// <param name="Parts">The rows of each matrix, as many parts for each: one behind the other, or, where <paramref name="Joined"/>, gate and up taking turns panel by panel.</param>
+/// <param name="Parts">The rows of each matrix, as many parts for each: one behind the other, or, where <paramref name="Joined"/>, gate and up taking turns
+/// panel by panel.</param>
 /// <param name="Vector">One row of F32; the parts follow each other in it.</param>
 /// <param name="Experts">Not null: so many matrices, one behind the other.</param>
 /// <param name="FixedType">The type it is stored in whatever the others are.</param>
@@ -43,7 +44,8 @@ public sealed record HfPlan(string Name, HfRows[] Parts, bool Vector = false, bo
         int atOnce = Math.Clamp(MaxSourceBytes / bytes, 1, threads > 0 ? threads : Environment.ProcessorCount);
         try
         {
-            Parallel.For(first, first + count, new ParallelOptions { CancellationToken = stop, MaxDegreeOfParallelism = atOnce }, () => ArrayPool<byte>.Shared.Rent(bytes),
+            Parallel.For(first, first + count, new ParallelOptions { CancellationToken = stop, MaxDegreeOfParallelism = atOnce }, () =>
+                ArrayPool<byte>.Shared.Rent(bytes),
                 (panel, _, source) =>
                 {
                     action(panel, source, Read(matrix, panel, source));

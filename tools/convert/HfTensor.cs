@@ -3,7 +3,10 @@ using Tessera.Shaders;
 
 namespace Tessera.Convert;
 
-/// <summary>One tensor of a safetensors file: where its bytes lie, row-major. They are read, not mapped: a file that is cut off meanwhile is an error, not the end of the process.</summary>
+/// <summary>
+/// One tensor of a safetensors file: where its bytes lie, row-major. They are read, not mapped: a file that is cut off meanwhile is an error, not the end of
+/// the process.
+/// </summary>
 /// <param name="Type">I32 stands for every type that is not read.</param>
 /// <param name="Offset">Of the first byte in the file; it need not be aligned.</param>
 public sealed unsafe record HfTensor(Safetensors Source, string Name, DType Type, int[] Shape, long Offset)

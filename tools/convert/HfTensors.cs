@@ -15,7 +15,8 @@ public static class HfTensors
             yield return Vector(to + "attn_norm", f.Tensor(from + "input_layernorm.weight", c.Hidden));
             yield return Stacked(to + "qkv", f.Tensor(attention + "q_proj.weight", q, c.Hidden), f.Tensor(attention + "k_proj.weight", kv, c.Hidden),
                 f.Tensor(attention + "v_proj.weight", kv, c.Hidden));
-            if (c.AttentionBias) yield return Vector(to + "qkv_bias", f.Tensor(attention + "q_proj.bias", q), f.Tensor(attention + "k_proj.bias", kv), f.Tensor(attention + "v_proj.bias", kv));
+            if (c.AttentionBias) yield return Vector(to + "qkv_bias", f.Tensor(attention + "q_proj.bias", q), f.Tensor(attention + "k_proj.bias", kv),
+                f.Tensor(attention + "v_proj.bias", kv));
             yield return Vector(to + "q_norm", f.Tensor(attention + "q_norm.weight", c.HeadDim));
             yield return Vector(to + "k_norm", f.Tensor(attention + "k_norm.weight", c.HeadDim));
             yield return Stacked(to + "out", f.Tensor(attention + "o_proj.weight", c.Hidden, q));
@@ -65,7 +66,8 @@ public static class HfTensors
     {
         foreach (var (part, _, _) in plan.Parts)
             if (part.Type != plan.Type)
-                throw new TesseraException($"{part.File}: tensor '{part.Name}': expected {plan.Type.Name()} like '{plan.Parts[0].Tensor.Name}', found {part.Type.Name()}");
+                throw new TesseraException(
+                    $"{part.File}: tensor '{part.Name}': expected {plan.Type.Name()} like '{plan.Parts[0].Tensor.Name}', found {part.Type.Name()}");
         return plan;
     }
 }

@@ -18,7 +18,8 @@ public static class HfTokenizer
         foreach (string off in (string[])["byte_fallback", "ignore_merges"])
             if (new HfJson(path, model).Flag(off)) throw Wrong(path, off, "false", "true");
         var ids = new Dictionary<string, int>(StringComparer.Ordinal);
-        foreach (var entry in Member(model, "vocab", JsonValueKind.Object, path).EnumerateObject()) ids[entry.Name] = Id(entry.Value, $"id of token '{entry.Name}'", path);
+        foreach (var entry in Member(model, "vocab", JsonValueKind.Object, path).EnumerateObject())
+            ids[entry.Name] = Id(entry.Value, $"id of token '{entry.Name}'", path);
         return new Tokenizer(Left(model, ids, path, out var right), right, Added(json, path));
     }
 
@@ -38,7 +39,8 @@ public static class HfTokenizer
         {
             // a list of two, or, before transformers 4.45, both in one text
             string[] pair = merge.ValueKind == JsonValueKind.Array ? [.. merge.EnumerateArray().Select(Text)] : Text(merge).Split(' ');
-            if (pair.Length != 2 || !ids.TryGetValue(pair[0], out left[m]) || !ids.TryGetValue(pair[1], out right[m]) || !ids.TryGetValue(pair[0] + pair[1], out int made) || made != 256 + m)
+            if (pair.Length != 2 || !ids.TryGetValue(pair[0], out left[m]) || !ids.TryGetValue(pair[1], out right[m])
+                || !ids.TryGetValue(pair[0] + pair[1], out int made) || made != 256 + m)
                 throw Wrong(path, $"merge {m}", $"two known tokens that make id {256 + m}", HfJson.Brief(merge));
             m++;
         }
@@ -63,7 +65,8 @@ public static class HfTokenizer
     static void CheckSplit(JsonElement json, string path)
     {
         var pre = Member(json, "pre_tokenizer", JsonValueKind.Object, path);
-        JsonElement[] steps = new HfJson(path, pre).Text("type") == "Sequence" ? [.. Member(pre, "pretokenizers", JsonValueKind.Array, path).EnumerateArray()] : [pre];
+        JsonElement[] steps = new HfJson(path, pre).Text("type") == "Sequence" ? [.. Member(pre, "pretokenizers", JsonValueKind.Array, path).EnumerateArray()]
+            : [pre];
         string found = string.Join(" + ", steps.Select(s => s.ValueKind == JsonValueKind.Object ? new HfJson(path, s).Text("type") : HfJson.Brief(s)));
         Require(path, "pre_tokenizer", found, "Split + ByteLevel");
         Require(path, "split expression", Get(steps[0], "pattern", "Regex"), Expression);
@@ -78,7 +81,8 @@ public static class HfTokenizer
     }
 
     static string? Get(JsonElement json, string a, string b) =>
-        json.ValueKind == JsonValueKind.Object && json.TryGetProperty(a, out var inner) && inner.ValueKind == JsonValueKind.Object && inner.TryGetProperty(b, out var value) ? value.ValueKind == JsonValueKind.String ? value.GetString() : HfJson.Brief(value) : null;
+        json.ValueKind == JsonValueKind.Object && json.TryGetProperty(a, out var inner) && inner.ValueKind == JsonValueKind.Object
+            && inner.TryGetProperty(b, out var value) ? value.ValueKind == JsonValueKind.String ? value.GetString() : HfJson.Brief(value) : null;
 
     static JsonElement Member(JsonElement json, string name, JsonValueKind kind, string path)
     {

@@ -21,7 +21,8 @@ public static class HfTokens
             }
             string path = folder.At("tokenizer.json");
             var tokenizer = HfTokenizer.Read(json.RootElement, path);
-            if (tokenizer.Count > config.Vocabulary) throw new TesseraException($"{path}: {tokenizer.Count} ids, but the model's vocabulary has {config.Vocabulary}");
+            if (tokenizer.Count > config.Vocabulary)
+                throw new TesseraException($"{path}: {tokenizer.Count} ids, but the model's vocabulary has {config.Vocabulary}");
             segments.Add(("tokenizer", tokenizer.Pack()));
         }
         if (Template(folder) is var (file, template))
@@ -40,7 +41,8 @@ public static class HfTokens
         if (folder.Text("chat_template.jinja") is { } own) return (folder.At("chat_template.jinja"), own);
         string config = folder.At("tokenizer_config.json");
         using var json = folder.Json("tokenizer_config.json");
-        if (json is null || json.RootElement.ValueKind != JsonValueKind.Object || !json.RootElement.TryGetProperty("chat_template", out var template)) return null;
+        if (json is null || json.RootElement.ValueKind != JsonValueKind.Object || !json.RootElement.TryGetProperty("chat_template", out var template))
+            return null;
         if (template.ValueKind == JsonValueKind.String) return (config, template.GetString()!);
         if (template.ValueKind != JsonValueKind.Array) return null;
         foreach (var entry in template.EnumerateArray())

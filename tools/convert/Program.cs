@@ -20,7 +20,8 @@ inspect.SetAction(parsed => Cli.Guard(_ => Inspect.Print(parsed.GetRequiredValue
 var verify = new Command("verify", "check every byte of a .tessera file, and compare it with the folder it was made from") { both };
 verify.SetAction(parsed => Stoppable(stop => Verify.Run(parsed.GetRequiredValue(both), stop)));
 
-var root = new RootCommand("Converts a Qwen3 model from Hugging Face safetensors to the tiled file that Tessera runs.") { folder, output, dtype, inspect, verify };
+var root = new RootCommand("Converts a Qwen3 model from Hugging Face safetensors to the tiled file that Tessera runs.") { folder, output, dtype, inspect,
+    verify };
 root.SetAction(parsed => Stoppable(stop =>
 {
     string to = parsed.GetRequiredValue(output);
@@ -49,6 +50,7 @@ static int Stoppable(Func<CancellationToken, int> body) => Cli.Guard(interrupted
         signal.Cancel = true;
         stop.Cancel();
     }
-    using PosixSignalRegistration term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, End), hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, End);
+    using PosixSignalRegistration term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, End),
+        hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, End);
     return body(stop.Token);
 });

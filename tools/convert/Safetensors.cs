@@ -94,7 +94,8 @@ public sealed class Safetensors : IDisposable
             if (begin != at) throw Wrong($"tensor '{name}' begins at {begin}, expected {at}: tensors {(begin < at ? "overlap" : "leave a gap")}");
             at = end;
         }
-        if (at != Bytes - data) throw Wrong($"{Bytes - data - at} bytes lie behind the last tensor, expected none; the file was extended or its header altered");
+        if (at != Bytes - data) throw Wrong(
+            $"{Bytes - data - at} bytes lie behind the last tensor, expected none; the file was extended or its header altered");
         return tensors;
     }
 

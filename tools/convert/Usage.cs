@@ -4,7 +4,10 @@ using System.CommandLine.Invocation;
 
 namespace Tessera.Convert;
 
-/// <summary>Help that is true of this command line: the parser's would ask for the converter's folder before verify and inspect, and cannot write an optional argument before another.</summary>
+/// <summary>
+/// Help that is true of this command line: the parser's would ask for the converter's folder before verify and inspect, and cannot write an optional argument
+/// before another.
+/// </summary>
 sealed class Usage(SynchronousCommandLineAction help, RootCommand root) : SynchronousCommandLineAction
 {
     /// <summary>The two arguments of verify.</summary>

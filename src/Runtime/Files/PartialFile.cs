@@ -50,7 +50,8 @@ sealed class PartialFile : IDisposable
     /// <summary>The full path, where it names a regular file or nothing yet, in a folder that exists.</summary>
     static string Target(string path)
     {
-        if (string.IsNullOrWhiteSpace(path) || path.Contains('\0')) throw new TesseraException($"expected the name of a file to write, found '{path.Replace("\0", "\\0")}'");
+        if (string.IsNullOrWhiteSpace(path) || path.Contains('\0'))
+            throw new TesseraException($"expected the name of a file to write, found '{path.Replace("\0", "\\0")}'");
         if (Directory.Exists(path) || Path.EndsInDirectorySeparator(path)) throw new TesseraException($"{path}: is a folder; name a file in it");
         if (new FileInfo(path).LinkTarget is { } target) throw new TesseraException($"{path}: is a link to {target}; name the file itself");
         if (File.Exists(path) && !RegularFile.Is(path)) throw new TesseraException($"{path}: is a device, a pipe or a socket; name a file");
@@ -81,8 +82,10 @@ sealed class PartialFile : IDisposable
         foreach (string other in Directory.EnumerateFiles(Path.GetDirectoryName(path)!))
         {
             var name = Path.GetFileName(other.AsSpan());
-            if (name.Length != begin.Length + Digits + Extension.Length || !name.StartsWith(begin, StringComparison.Ordinal) || !name.EndsWith(Extension, StringComparison.Ordinal)
-                || name.Slice(begin.Length, Digits).ContainsAnyExcept("0123456789abcdef") || new FileInfo(other).LinkTarget is not null || !RegularFile.Is(other)) continue;
+            if (name.Length != begin.Length + Digits + Extension.Length || !name.StartsWith(begin, StringComparison.Ordinal)
+                || !name.EndsWith(Extension, StringComparison.Ordinal)
+                || name.Slice(begin.Length, Digits).ContainsAnyExcept("0123456789abcdef") || new FileInfo(other).LinkTarget is not null
+                || !RegularFile.Is(other)) continue;
             try
             {
                 using (File.OpenHandle(other, FileMode.Open, FileAccess.ReadWrite, exclusive)) File.Delete(other);

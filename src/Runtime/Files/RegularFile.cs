@@ -3,7 +3,10 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Tessera.Runtime.Files;
 
-/// <summary>Regular files, told from folders, devices, pipes and sockets without opening them: opening a pipe waits for its other end, opening a device may do anything.</summary>
+/// <summary>
+/// Regular files, told from folders, devices, pipes and sockets without opening them: opening a pipe waits for its other end, opening a device may do
+/// anything.
+/// </summary>
 public static unsafe class RegularFile
 {
     /// <summary>Opens a regular file, or one that a link leads to, for reading.</summary>
@@ -28,7 +31,8 @@ public static unsafe class RegularFile
     public static bool Is(string path) => Status(path) is { } status ? (status.Mode & 0xf000) == 0x8000 : File.Exists(path) && Length(path) > 0;
 
     /// <summary>Whether two paths lead to one and the same file.</summary>
-    public static bool Same(string a, string b) => File.Exists(a) && File.Exists(b) && (Status(a) is { } x && Status(b) is { } y ? (x.Device, x.Inode) == (y.Device, y.Inode)
+    public static bool Same(string a, string b) =>
+        File.Exists(a) && File.Exists(b) && (Status(a) is { } x && Status(b) is { } y ? (x.Device, x.Inode) == (y.Device, y.Inode)
         : string.Equals(Path.GetFullPath(a), Path.GetFullPath(b), StringComparison.OrdinalIgnoreCase));
 
     // Devices and pipes have no length, where the system gives no more than that.
@@ -43,7 +47,8 @@ public static unsafe class RegularFile
         byte* name = (byte*)Marshal.StringToCoTaskMemUTF8(path), status = stackalloc byte[256];
         try
         {
-            return Statx(FromWorkingFolder, name, 0, TypeAndInode, status) == 0 ? (*(ushort*)(status + 28), *(ulong*)(status + 136), *(ulong*)(status + 32)) : null;
+            return Statx(FromWorkingFolder, name, 0, TypeAndInode, status) == 0 ? (*(ushort*)(status + 28), *(ulong*)(status + 136), *(ulong*)(status + 32))
+                : null;
         }
         catch (EntryPointNotFoundException) { return null; } // a C library from before 2018
         finally { Marshal.FreeCoTaskMem((nint)name); }

@@ -55,7 +55,8 @@ public sealed unsafe class TiledFile : IDisposable
         catch (Exception e)
         {
             file?.Dispose();
-            if (e is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException) throw new TesseraException($"{path}: cannot be read: {e.Message}", e);
+            if (e is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
+                throw new TesseraException($"{path}: cannot be read: {e.Message}", e);
             throw;
         }
     }

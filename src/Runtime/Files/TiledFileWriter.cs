@@ -33,7 +33,8 @@ public sealed class TiledFileWriter : IDisposable
     {
         long offset = (writer.At + 7) / 8 * 8;
         byte[] json = index(segments).ToJson();
-        if (json.Length > TiledHeader.MaxIndexBytes) throw new TesseraException($"{path}: an index of {json.Length} bytes, expected at most {TiledHeader.MaxIndexBytes}");
+        if (json.Length > TiledHeader.MaxIndexBytes)
+            throw new TesseraException($"{path}: an index of {json.Length} bytes, expected at most {TiledHeader.MaxIndexBytes}");
         Span<byte> header = stackalloc byte[TiledHeader.Bytes];
         new TiledHeader(offset, json.Length, offset + json.Length, XxHash128.HashToUInt128(json)).Write(header);
         writer.Put(json, offset);

@@ -32,15 +32,18 @@ readonly record struct TiledHeader(long IndexOffset, long IndexBytes, long FileB
             throw new TesseraException($"{file}: expected a .tessera file, found something else; make one with tools/convert");
         uint version = BinaryPrimitives.ReadUInt32LittleEndian(from[8..]);
         if (version != Version)
-            throw new TesseraException($"{file}: expected format version {Version}, found {version}; {(version > Version ? "use a newer Tessera" : "convert the model again")}");
+            throw new TesseraException(
+                $"{file}: expected format version {Version}, found {version}; {(version > Version ? "use a newer Tessera" : "convert the model again")}");
         if (BinaryPrimitives.ReadUInt64LittleEndian(from[56..]) != XxHash3.HashToUInt64(from[..56]))
             throw new TesseraException($"{file}: the header does not match its checksum; the file was altered, convert the model again");
         var header = new TiledHeader(BinaryPrimitives.ReadInt64LittleEndian(from[16..]), BinaryPrimitives.ReadInt64LittleEndian(from[24..]),
             BinaryPrimitives.ReadInt64LittleEndian(from[32..]), BinaryPrimitives.ReadUInt128LittleEndian(from[40..]));
         if (header.FileBytes != fileBytes)
-            throw new TesseraException($"{file}: expected {header.FileBytes} bytes, found {fileBytes}; the file was cut off or extended, copy or convert it again");
+            throw new TesseraException(
+                $"{file}: expected {header.FileBytes} bytes, found {fileBytes}; the file was cut off or extended, copy or convert it again");
         if (header.IndexBytes is <= 0 or > MaxIndexBytes || header.IndexOffset < Bytes || header.IndexOffset > fileBytes - header.IndexBytes)
-            throw new TesseraException($"{file}: the index of {header.IndexBytes} bytes at {header.IndexOffset} does not lie within the file's {fileBytes} bytes");
+            throw new TesseraException(
+                $"{file}: the index of {header.IndexBytes} bytes at {header.IndexOffset} does not lie within the file's {fileBytes} bytes");
         return header;
     }
 }

@@ -21,6 +21,7 @@ public sealed record TiledIndex
         JsonSerializer.Deserialize(json, TiledJson.Default.TiledIndex) ?? throw new JsonException("the index is null");
 }
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, MaxDepth = 16)]
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    MaxDepth = 16)]
 [JsonSerializable(typeof(TiledIndex))]
 sealed partial class TiledJson : JsonSerializerContext;

@@ -28,7 +28,9 @@ public sealed record SamplingOptions
 
     public static readonly SamplingOptions Greedy = new() { Temperature = 0 };
 
-    /// <summary>Fills in the model's defaults. Without thinking Qwen advises its own (0.7, top-p 0.8), where the file has the hybrid model's (0.6, top-p 0.95).</summary>
+    /// <summary>
+    /// Fills in the model's defaults. Without thinking Qwen advises its own (0.7, top-p 0.8), where the file has the hybrid model's (0.6, top-p 0.95).
+    /// </summary>
     internal SamplingOptions Over(GenerationDefaults model, bool thinking)
     {
         bool calmer = !thinking && model is { DoSample: true, Temperature: 0.6f, TopP: 0.95f };

@@ -19,7 +19,8 @@ public static unsafe partial class AttentionOp
                     for (int j = 0; j < length; j++)
                     {
                         byte* block = BlockOf(call, Keys, t, head, j);
-                        for (int d = 0; d < a.HeadDim; d++) scores[j] += (double)q[d] * KvBlock.ReadKey(block, type, a.HeadDim, j % KvBlock.Tokens, d) * a.Scale;
+                        for (int d = 0; d < a.HeadDim; d++)
+                            scores[j] += (double)q[d] * KvBlock.ReadKey(block, type, a.HeadDim, j % KvBlock.Tokens, d) * a.Scale;
                     }
                     double largest = scores.Max(), total = 0;
                     Array.Clear(sum);

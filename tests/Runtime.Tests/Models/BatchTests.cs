@@ -14,7 +14,8 @@ public class BatchTests
     {
         var cases = new TheoryData<string, DType?, Numerics>();
         foreach (string device in TestDevices.ForModels)
-            foreach (var (type, numerics) in new (DType?, Numerics)[] { (null, Numerics.Exact), (null, Numerics.Fast), (DType.Q8, Numerics.Fast), (DType.Q8, Numerics.Exact), (DType.F16, Numerics.Exact) }) cases.Add(device, type, numerics);
+            foreach (var (type, numerics) in new (DType?, Numerics)[] { (null, Numerics.Exact), (null, Numerics.Fast), (DType.Q8, Numerics.Fast),
+                (DType.Q8, Numerics.Exact), (DType.F16, Numerics.Exact) }) cases.Add(device, type, numerics);
         return cases;
     }
 
@@ -103,7 +104,8 @@ public class BatchTests
         Assert.Equal(first[..32], Enumerable.Range(0, 32).Select(i => cache.Slot(0, i)));
         cache.Truncate(0, 0);
         cache.Truncate(1, 0);
-        Assert.Equal(96, Enumerable.Range(0, 48).Select(i => cache.Slot(1, i)).Concat(Enumerable.Range(0, 48).Select(i => cache.Slot(0, i))).Distinct().Count());
+        Assert.Equal(96, Enumerable.Range(0, 48).Select(i => cache.Slot(1, i)).Concat(Enumerable.Range(0, 48).Select(i => cache.Slot(0, i))).Distinct()
+            .Count());
     }
 
     [Fact]

@@ -11,13 +11,15 @@ namespace Tessera.Runtime.Tests.Models;
 /// <summary>A golden model: its folder, its goldens, and its tiled file, converted once for each type.</summary>
 public sealed class GoldenModel : IDisposable
 {
-    public static readonly string[] All = ["numbers-dense", "tiny-bias", "tiny-f16", "tiny-yarn", "tiny-tied-d64-v1003", "numbers-moe", "tiny-moe-mixed", "tiny-f32"];
+    public static readonly string[] All = ["numbers-dense", "tiny-bias", "tiny-f16", "tiny-yarn", "tiny-tied-d64-v1003", "numbers-moe", "tiny-moe-mixed",
+        "tiny-f32"];
 
     readonly Safetensors golden;
 
     public GoldenModel(string name, DType? type = null)
     {
-        string folder = Repository.Golden($"models/{name}"), path = Path.Combine(Path.GetTempPath(), $"tessera-{Environment.ProcessId}-{Guid.NewGuid():N}.tessera");
+        string folder = Repository.Golden($"models/{name}"),
+            path = Path.Combine(Path.GetTempPath(), $"tessera-{Environment.ProcessId}-{Guid.NewGuid():N}.tessera");
         golden = new Safetensors(Path.Combine(folder, "golden.safetensors"));
         Json = JsonDocument.Parse(System.IO.File.ReadAllText(Path.Combine(folder, "golden.json"))).RootElement;
         using (var hf = new HfFolder(folder)) new Converter(hf).Write(path, type);
@@ -50,9 +52,10 @@ public sealed class GoldenModel : IDisposable
     {
         loaded = LoadedModel.From(File, device);
         var w = loaded.Weights;
-        var some = new Qwen3Weights { Embedding = w.Embedding, Head = w.Head, FinalNorm = w.FinalNorm, Layers = [.. w.Layers.Take(layers)] };
+        var first = new Qwen3Weights { Embedding = w.Embedding, Head = w.Head, FinalNorm = w.FinalNorm, Layers = [.. w.Layers.Take(layers)] };
         var config = File.Index.Config;
-        return new Runner(device, config with { Layers = Math.Min(layers, config.Layers) }, some, numerics, config.Vocabulary, new BatchLimits(tokens, tokens, 1, 24, 0));
+        return new Runner(device, config with { Layers = Math.Min(layers, config.Layers) }, first, numerics, config.Vocabulary,
+            new BatchLimits(tokens, tokens, 1, 24, 0));
     }
 
     /// <summary>Feeds a sequence in chunks and shows each chunk: its first position and its tokens.</summary>

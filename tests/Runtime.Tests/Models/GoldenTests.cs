@@ -76,7 +76,8 @@ public class GoldenTests
                     if (at + count == ids.Length) runner.ReadHidden(count - 1, hidden);
                 });
                 for (int c = 0; c < config.Hidden; c++)
-                    Assert.True(Math.Abs(states[layers * config.Hidden + c] - hidden[c]) < 5e-4, $"layer {layers}, column {c}: expected {states[layers * config.Hidden + c]}, actual {hidden[c]}");
+                    Assert.True(Math.Abs(states[layers * config.Hidden + c] - hidden[c]) < 5e-4,
+                        $"layer {layers}, column {c}: expected {states[layers * config.Hidden + c]}, actual {hidden[c]}");
             }
         }
     }
@@ -88,7 +89,8 @@ public class GoldenTests
         using var engine = Engine.Load(model.FilePath, new EngineOptions { Device = TestDevices.Named(device), Numerics = Numerics.Exact });
         foreach (var one in model.Json.GetProperty("greedy").EnumerateArray())
         {
-            int[] prompt = [.. one.GetProperty("prompt").EnumerateArray().Select(i => i.GetInt32())], expected = [.. one.GetProperty("tokens").EnumerateArray().Select(i => i.GetInt32())];
+            int[] prompt = [.. one.GetProperty("prompt").EnumerateArray().Select(i => i.GetInt32())],
+                expected = [.. one.GetProperty("tokens").EnumerateArray().Select(i => i.GetInt32())];
             if (device == "reference" && prompt.Length > 40) continue;
             Assert.Equal(expected, Greedy(engine.Runner, prompt, expected.Length));
         }

@@ -28,7 +28,8 @@ public class SamplerTests : IClassFixture<TrainedModel>
         return [.. logits.Select(l => Math.Exp((l - most) / temperature) / total)];
     }
 
-    public static TheoryData<int, float, float> Cuts => new() { { 0, 1, 0 }, { 8, 1, 0 }, { 100, 1, 0 }, { 0, 0.7f, 0 }, { 40, 0.8f, 0 }, { 0, 1, 0.1f }, { 50, 0.9f, 0.05f } };
+    public static TheoryData<int, float, float> Cuts =>
+        new() { { 0, 1, 0 }, { 8, 1, 0 }, { 100, 1, 0 }, { 0, 0.7f, 0 }, { 40, 0.8f, 0 }, { 0, 1, 0.1f }, { 50, 0.9f, 0.05f } };
 
     [Theory, MemberData(nameof(Cuts))]
     public void Draws_follow_the_cut_distribution(int topK, float topP, float minP)
@@ -52,14 +53,16 @@ public class SamplerTests : IClassFixture<TrainedModel>
         }
         Assert.Empty(seen.Keys.Except(kept));
         foreach (int id in kept.Take(5)) // within 5 standard deviations
-            Assert.InRange(seen.GetValueOrDefault(id), Draws * p[id] / mass - 5 * Math.Sqrt(Draws * p[id] / mass), Draws * p[id] / mass + 5 * Math.Sqrt(Draws * p[id] / mass) + 1);
+            Assert.InRange(seen.GetValueOrDefault(id), Draws * p[id] / mass - 5 * Math.Sqrt(Draws * p[id] / mass),
+                Draws * p[id] / mass + 5 * Math.Sqrt(Draws * p[id] / mass) + 1);
     }
 
     [Fact]
     public void Cuts_to_one_are_greedy()
     {
         int best = First(SamplingOptions.Greedy);
-        Assert.All([plain with { TopK = 1 }, plain with { TopP = 1e-6f }, plain with { MinP = 1 }, plain with { Temperature = 1e-4f }], cut => Assert.Equal(best, First(cut)));
+        Assert.All([plain with { TopK = 1 }, plain with { TopP = 1e-6f }, plain with { MinP = 1 }, plain with { Temperature = 1e-4f }], cut =>
+            Assert.Equal(best, First(cut)));
     }
 
     [Fact]
