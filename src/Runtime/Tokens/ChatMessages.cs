@@ -30,7 +30,8 @@ public static class ChatMessages
                 case "reasoning_content": reasoning = Text("reasoning_content", field.Value); break;
                 case "tool_calls": calls = Calls(field.Value); break;
             }
-        return new ChatMessage(role ?? throw new TesseraException("messages: each must be an object with a role"), content) { Reasoning = reasoning, ToolCalls = calls };
+        if (role is null) throw new TesseraException("messages: each must be an object with a role");
+        return new ChatMessage(role, content) { Reasoning = reasoning, ToolCalls = calls };
     }
 
     static string? Text(string name, JsonElement value) => value.ValueKind switch

@@ -14,14 +14,18 @@ public sealed class ChatTemplate
     public ChatTemplate(string source)
     {
         if (source is null) throw new TesseraException("chat template: expected a text, found null");
-        if (source.Length > MaxSourceCharacters) throw new TesseraException($"chat template: expected at most {MaxSourceCharacters} characters, found {source.Length}");
+        if (source.Length > MaxSourceCharacters)
+            throw new TesseraException($"chat template: expected at most {MaxSourceCharacters} characters, found {source.Length}");
         nodes = Parser.Parse(Unicode.Whole(source));
     }
 
-    /// <summary>The prompt of a conversation, each character marked as the template's or a message's. Half a surrogate pair in a message becomes U+FFFD.</summary>
+    /// <summary>
+    /// The prompt of a conversation, each character marked as the template's or a message's. Half a surrogate pair in a message becomes U+FFFD.
+    /// </summary>
     /// <exception cref="TesseraException">The template refuses the conversation, or takes too much work or memory.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
-    public Text Render(IEnumerable<ChatMessage> messages, PromptOptions options, CancellationToken stop = default) => Render(messages, options, new Meter(stop));
+    public Text Render(IEnumerable<ChatMessage> messages, PromptOptions options, CancellationToken stop = default) =>
+        Render(messages, options, new Meter(stop));
 
     internal Text Render(IEnumerable<ChatMessage> messages, PromptOptions options, Meter meter)
     {
@@ -55,7 +59,8 @@ public sealed class ChatTemplate
 
     static Dict Message(Meter meter, ChatMessage message)
     {
-        if (message?.Role is null) throw new TesseraException($"messages: expected a role in each, found {(message is null ? "null" : "a message without one")}");
+        if (message is null) throw new TesseraException("messages: expected a message, found null");
+        if (message.Role is null) throw new TesseraException("messages: expected a role in each, found null");
         if (message.ToolCalls is null) throw new TesseraException("messages: expected a list of tool calls, found null");
         meter.Entries(4);
         var dict = new Dict { [role] = Marked(meter, message.Role), [content] = message.Content is null ? null : Marked(meter, message.Content) };
@@ -64,7 +69,8 @@ public sealed class ChatTemplate
         return dict;
     }
 
-    static readonly object role = Text.Message("role"), content = Text.Message("content"), reasoning = Text.Message("reasoning_content"), calls = Text.Message("tool_calls");
+    static readonly object role = Text.Message("role"), content = Text.Message("content"), reasoning = Text.Message("reasoning_content"),
+        calls = Text.Message("tool_calls");
 
     static object Marked(Meter meter, string text) => JsonValues.Message(meter, Unicode.Whole(text));
 

@@ -8,7 +8,10 @@ namespace Tessera;
 /// <param name="Arguments">A JSON object.</param>
 public sealed record ToolCall(string Name, JsonElement Arguments);
 
-/// <summary>Finds the calls in an answer: &lt;tool_call&gt; {"name": ..., "arguments": {...}} &lt;/tool_call&gt;, several allowed. Thinking is split off before.</summary>
+/// <summary>
+/// Finds the calls in an answer: &lt;tool_call&gt; {"name": ..., "arguments": {...}} &lt;/tool_call&gt;, several allowed. Thinking is split off
+/// before.
+/// </summary>
 public static class ToolCalls
 {
     const string Open = "<tool_call>", Close = "</tool_call>";

@@ -35,7 +35,8 @@ public class AnswerTests
     [Fact]
     public void Tool_calls_are_found()
     {
-        var (text, calls) = ToolCalls.Parse("I look.\n<tool_call>\n{\"name\": \"add\", \"arguments\": {\"a\": 1, \"b\": [2]}}\n</tool_call>\n<tool_call>\n{\"name\": \"now\", \"arguments\": \"{}\"}\n</tool_call>");
+        var (text, calls) = ToolCalls.Parse("I look.\n<tool_call>\n{\"name\": \"add\", \"arguments\": {\"a\": 1, \"b\": " +
+            "[2]}}\n</tool_call>\n<tool_call>\n{\"name\": \"now\", \"arguments\": \"{}\"}\n</tool_call>");
         Assert.Equal("I look.", text);
         Assert.Equal(["add", "now"], calls.Select(c => c.Name));
         Assert.Equal(2, calls[0].Arguments.GetProperty("b")[0].GetInt32());
@@ -56,7 +57,8 @@ public class AnswerTests
     }
 
     [Fact]
-    public void A_call_that_was_cut_off_behind_its_braces_counts() => Assert.Single(ToolCalls.Parse("<tool_call>\n{\"name\": \"now\", \"arguments\": {}}").Calls);
+    public void A_call_that_was_cut_off_behind_its_braces_counts() =>
+        Assert.Single(ToolCalls.Parse("<tool_call>\n{\"name\": \"now\", \"arguments\": {}}").Calls);
 
     [Theory]
     [InlineData("\\ud83d", "\ufffd")]
@@ -84,13 +86,15 @@ public class AnswerTests
     [Fact]
     public void Half_a_character_in_JSON_becomes_the_replacement_character()
     {
-        const string Half = "{\"role\": \"\\ud800\", \"con\\u0074ent\": \"a\\ud83d\\n\", \"reasoning_content\": \"\\ude00\", \"\\ud800\": \"\\udc00\", \"tool_calls\": [{\"\\udfff\": \"\\ud800\"}]}";
+        const string Half = "{\"role\": \"\\ud800\", \"con\\u0074ent\": \"a\\ud83d\\n\", \"reasoning_content\": \"\\ude00\", \"\\ud800\": \"\\udc00\", " +
+            "\"tool_calls\": [{\"\\udfff\": \"\\ud800\"}]}";
         using var json = JsonDocument.Parse($"[{Half}]");
         var message = Assert.Single(ChatMessages.FromJson(json.RootElement));
         Assert.Equal(("\ufffd", "a\ufffd\n", "\ufffd"), (message.Role, message.Content, message.Reasoning));
         var template = new ChatTemplate("{{ messages[0].tool_calls[0] | tojson }}{{ tools[0] | tojson }}");
         var text = template.Render([message], new PromptOptions { Tools = [json.RootElement[0]] });
-        Assert.Equal("{\"\ufffd\": \"\ufffd\"}{\"role\": \"\ufffd\", \"content\": \"a\ufffd\\n\", \"reasoning_content\": \"\ufffd\", \"\ufffd\": \"\ufffd\", \"tool_calls\": [{\"\ufffd\": \"\ufffd\"}]}", text.Value);
+        Assert.Equal("{\"\ufffd\": \"\ufffd\"}{\"role\": \"\ufffd\", \"content\": \"a\ufffd\\n\", \"reasoning_content\": \"\ufffd\", \"\ufffd\": " +
+            "\"\ufffd\", \"tool_calls\": [{\"\ufffd\": \"\ufffd\"}]}", text.Value);
         using var bytes = JsonDocument.Parse("[{\"role\": \"user\", \"content\": \"a?\"}]"u8.ToArray().Select(b => b == (byte)'?' ? (byte)0xff : b).ToArray());
         Assert.Equal("a\ufffd", ChatMessages.FromJson(bytes.RootElement)[0].Content);
     }
@@ -105,7 +109,8 @@ public class AnswerTests
             using var json = JsonDocument.Parse("[{\"role\": \"user\"}]");
             return json.RootElement;
         }
-        JsonElement deep = JsonDocument.Parse(string.Concat(Enumerable.Repeat("{\"a\":", 5000)) + "1" + new string('}', 5000), new JsonDocumentOptions { MaxDepth = 10000 }).RootElement;
+        JsonElement deep = JsonDocument.Parse(string.Concat(Enumerable.Repeat("{\"a\":", 5000)) + "1" + new string('}', 5000),
+            new JsonDocumentOptions { MaxDepth = 10000 }).RootElement;
         Action[] wrong =
         [
             () => new ChatTemplate(null!),

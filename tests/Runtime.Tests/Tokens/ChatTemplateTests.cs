@@ -59,13 +59,16 @@ public class ChatTemplateTests
     [InlineData("{% set a = [] %}{% set x = a.append(a) %}{% set b = [] %}{% set x = b.append(b) %}{{ a == b }}")]
     [InlineData("{% set a = namespace() %}{% set a.x = a %}{{ a | tojson }}")]
     [InlineData("{% set ns = namespace(l=[1]) %}{% for i in range(60) %}{% set ns.l = [ns.l, ns.l, ns.l, ns.l] %}{% endfor %}{{ ns.l | tojson }}")]
-    [InlineData("{% set ns = namespace(l=[1], m=[1]) %}{% for i in range(60) %}{% set ns.l = [ns.l, ns.l] %}{% set ns.m = [ns.m, ns.m] %}{% endfor %}{{ ns.l == ns.m }}")]
+    [InlineData("{% set ns = namespace(l=[1], m=[1]) %}{% for i in range(60) %}{% set ns.l = [ns.l, ns.l] %}{% set ns.m = [ns.m, ns.m] %}{% endfor %}{{ " +
+        "ns.l == ns.m }}")]
     public void A_template_cannot_run_away(string template) => Assert.Throws<TesseraException>(() => Render(template));
 
-    [Theory, InlineData("{{ ", "(", "1", ")"), InlineData("{{ ", "[", "1", "]"), InlineData("{{ ", "not ", "1", ""), InlineData("{{ ", "-", "1", ""), InlineData("", "{% if true %}", "", "{% endif %}")]
+    [Theory, InlineData("{{ ", "(", "1", ")"), InlineData("{{ ", "[", "1", "]"), InlineData("{{ ", "not ", "1", ""), InlineData("{{ ", "-", "1", ""),
+    InlineData("", "{% if true %}", "", "{% endif %}")]
     public void Nesting_is_bounded(string before, string open, string middle, string close)
     {
-        string template = before + string.Concat(Enumerable.Repeat(open, 30000)) + middle + string.Concat(Enumerable.Repeat(close, 30000)) + (before.Length > 0 ? " }}" : "");
+        string template = before + string.Concat(Enumerable.Repeat(open, 30000)) + middle + string.Concat(Enumerable.Repeat(close, 30000))
+            + (before.Length > 0 ? " }}" : "");
         Assert.Contains("nested deeper", Assert.Throws<TesseraException>(() => Render(template)).Message);
     }
 

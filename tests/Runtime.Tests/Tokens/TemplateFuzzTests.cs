@@ -14,27 +14,40 @@ public class TemplateFuzzTests
 
     static readonly string[] words =
     [
-        "{{", "}}", "{%", "%}", "{%-", "-%}", "{%+", "+%}", "{#", "#}", " if ", " else ", " elif ", " endif ", " for ", " in ", " endfor ", " set ", " endset ", " macro f(", " endmacro ", " call ", " endcall ",
-        " filter ", " endfilter ", " with ", " endwith ", " generation ", " endgeneration ", " break ", " continue ", " recursive ", "x", "messages", "m", "loop", "caller", "varargs", "kwargs", "f(", ".role", ".content",
-        "[0]", "[-1]", "[1:]", "[::-1]", "(", ")", "[", "]", ":", ",", "|", " is ", " not ", " and ", " or ", "tojson", "length", "join", "trim", "replace", "default", "map", "select", "selectattr", "sort", "unique",
-        "dictsort", "groupby", "batch", "first", "last", "indent", "truncate", "round", "int", "range", "namespace", "strftime_now", "'a'", "\"b\"", "'\\u0041'", "'\\ud83d'", "'%s'", "1", "-9223372036854775808",
-        "9223372036854775807", "1.5", "1e308", "=", "==", "<", "+", "-", "*", "**", "//", "%", "~", ".split", ".strip", ".get", ".items", ".replace", ".find", ".append", " none ", " true ", "defined", "odd", "\n", "text", "{", "}",
+        "{{", "}}", "{%", "%}", "{%-", "-%}", "{%+", "+%}", "{#", "#}", " if ", " else ", " elif ", " endif ", " for ", " in ", " endfor ", " set ", " endset ",
+        " macro f(", " endmacro ", " call ", " endcall ",
+        " filter ", " endfilter ", " with ", " endwith ", " generation ", " endgeneration ", " break ", " continue ", " recursive ", "x", "messages", "m",
+        "loop", "caller", "varargs", "kwargs", "f(", ".role", ".content",
+        "[0]", "[-1]", "[1:]", "[::-1]", "(", ")", "[", "]", ":", ",", "|", " is ", " not ", " and ", " or ", "tojson", "length", "join", "trim", "replace",
+        "default", "map", "select", "selectattr", "sort", "unique",
+        "dictsort", "groupby", "batch", "first", "last", "indent", "truncate", "round", "int", "range", "namespace", "strftime_now", "'a'", "\"b\"",
+        "'\\u0041'", "'\\ud83d'", "'%s'", "1", "-9223372036854775808",
+        "9223372036854775807", "1.5", "1e308", "=", "==", "<", "+", "-", "*", "**", "//", "%", "~", ".split", ".strip", ".get", ".items", ".replace", ".find",
+        ".append", " none ", " true ", "defined", "odd", "\n", "text", "{", "}",
     ];
 
-    static readonly string[] values = ["x", "none", "true", "''", "'aB c'", "'héé😀,x'", "' 12\\n3 '", "0", "-1", "7", "2.5", "1e308", "9223372036854775807", "[]", "[3, 1, 2]", "['b', none, 1]", "{}", "{'a': 1, 'b': [2]}", "(1, 'a')", "messages",
+    static readonly string[] values = ["x", "none", "true", "''", "'aB c'", "'héé😀,x'", "' 12\\n3 '", "0", "-1", "7", "2.5", "1e308", "9223372036854775807",
+        "[]", "[3, 1, 2]", "['b', none, 1]", "{}", "{'a': 1, 'b': [2]}", "(1, 'a')", "messages",
         "messages[1]", "messages[1].content", "messages | map(attribute='role')", "range(5)", "namespace(a=1)", "range", "loop"];
 
-    static readonly string[] filters = ["abs", "attr", "batch", "capitalize", "center", "count", "default", "dictsort", "first", "float", "format", "groupby", "indent", "int", "items", "join", "last", "length", "list", "lower", "map", "max", "min",
-        "reject", "rejectattr", "replace", "reverse", "round", "safe", "select", "selectattr", "slice", "sort", "string", "sum", "title", "tojson", "trim", "truncate", "unique", "upper", "wordcount"];
+    static readonly string[] filters = ["abs", "attr", "batch", "capitalize", "center", "count", "default", "dictsort", "first", "float", "format", "groupby",
+        "indent", "int", "items", "join", "last", "length", "list", "lower", "map", "max", "min",
+        "reject", "rejectattr", "replace", "reverse", "round", "safe", "select", "selectattr", "slice", "sort", "string", "sum", "title", "tojson", "trim",
+        "truncate", "unique", "upper", "wordcount"];
 
-    static readonly string[] methods = ["append", "capitalize", "center", "count", "endswith", "find", "get", "index", "isalnum", "isalpha", "isdigit", "isspace", "isupper", "items", "join", "keys", "ljust", "lower", "lstrip", "partition", "removeprefix",
-        "replace", "rfind", "rindex", "rpartition", "rsplit", "rstrip", "split", "splitlines", "startswith", "strip", "swapcase", "title", "upper", "values", "zfill", "copy"];
+    static readonly string[] methods = ["append", "capitalize", "center", "count", "endswith", "find", "get", "index", "isalnum", "isalpha", "isdigit",
+        "isspace", "isupper", "items", "join", "keys", "ljust", "lower", "lstrip", "partition", "removeprefix",
+        "replace", "rfind", "rindex", "rpartition", "rsplit", "rstrip", "split", "splitlines", "startswith", "strip", "swapcase", "title", "upper", "values",
+        "zfill", "copy"];
 
-    static readonly string[] tests = ["boolean", "callable", "defined", "divisibleby", "eq", "even", "ge", "in", "integer", "iterable", "lower", "lt", "mapping", "none", "number", "odd", "sameas", "sequence", "string", "true", "undefined", "upper"];
+    static readonly string[] tests = ["boolean", "callable", "defined", "divisibleby", "eq", "even", "ge", "in", "integer", "iterable", "lower", "lt",
+        "mapping", "none", "number", "odd", "sameas", "sequence", "string", "true", "undefined", "upper"];
 
-    static readonly string[] operators = [" + ", " - ", " * ", " / ", " // ", " % ", " ** ", " ~ ", " == ", " < ", " >= ", " in ", " not in ", " and ", " or ", " if x else "];
+    static readonly string[] operators = [" + ", " - ", " * ", " / ", " // ", " % ", " ** ", " ~ ", " == ", " < ", " >= ", " in ", " not in ", " and ", " or ",
+        " if x else "];
 
-    static readonly string[] named = ["", "", "", "attribute=", "reverse=", "d=", "default=", "width=", "start=", "by=", "indent=", "sep=", "maxsplit=", "*", "**"];
+    static readonly string[] named = ["", "", "", "attribute=", "reverse=", "d=", "default=", "width=", "start=", "by=", "indent=", "sep=", "maxsplit=", "*",
+        "**"];
 
     [Fact]
     public void Any_template_runs_or_is_refused() => Words(500);
@@ -65,7 +78,8 @@ public class TemplateFuzzTests
     {
         string Pick(string[] from) => from[random.Next(from.Length)];
         string Inner() => Expression(random, depth - 1);
-        string Arguments() => string.Join(", ", Enumerable.Range(0, random.Next(3)).Select(_ => Pick(named) + (random.Next(4) == 0 ? $"'{Pick(random.Next(2) == 0 ? filters : tests)}'" : Inner())));
+        string Arguments() => string.Join(", ", Enumerable.Range(0, random.Next(3))
+            .Select(_ => Pick(named) + (random.Next(4) == 0 ? $"'{Pick(random.Next(2) == 0 ? filters : tests)}'" : Inner())));
         return depth <= 0 ? Pick(values) : random.Next(8) switch
         {
             0 => Pick(values),

@@ -58,8 +58,10 @@ static class Filters
             filter.Signature.Check($"the filter '{name}'", arguments.Positional.Count, [.. arguments.Named.Select(n => n.Name)], line);
     }
 
+    /// <summary>A filter by its name, which map gives at run time.</summary>
     public static object? Apply(Meter meter, string name, object? of, Arguments arguments) =>
-        all.TryGetValue(name, out var filter) ? filter.Body(filter.Signature.Bind(meter, $"the filter '{name}'", of, arguments)) : throw meter.Wrong(Unknown(name)); // map names filters at run time
+        all.TryGetValue(name, out var filter) ? filter.Body(filter.Signature.Bind(meter, $"the filter '{name}'", of, arguments))
+            : throw meter.Wrong(Unknown(name));
 
     public static bool Exists(string name) => all.ContainsKey(name);
 
@@ -171,7 +173,8 @@ static class Filters
     }
 
     static object? Replace(Call call) =>
-        StringParts.Replace(call.Meter, call.Written, Printing.Written(call.Meter, call.At(0)).Value, Printing.Written(call.Meter, call.At(1)), call.Whole(2, -1));
+        StringParts.Replace(call.Meter, call.Written, Printing.Written(call.Meter, call.At(0)).Value, Printing.Written(call.Meter, call.At(1)),
+            call.Whole(2, -1));
 
     static object? Indent(Call call)
     {
@@ -194,7 +197,7 @@ static class Filters
         var (meter, text, end) = (call.Meter, call.Written, call.Text(2) ?? Text.Template("..."));
         long length = call.Whole(0, 255), leeway = call.Whole(3, 5);
         int ending = Strings.Length(meter, end.Value);
-        if (length < ending || leeway < 0) throw meter.Wrong($"truncate: expected a length of at least {ending} and a leeway of at least 0, found {length} and {leeway}");
+        if (length < ending || leeway < 0) throw meter.Wrong($"truncate: a length below {ending} or a leeway below 0: {length}, {leeway}");
         if (Strings.Length(meter, text.Value) <= length + Math.Min(leeway, Text.MaxCharacters)) return text;
         var cut = Strings.Part(meter, text, 0, Strings.Unit(meter, text.Value, length - ending));
         if (!call.Truth(1) && cut.Value.LastIndexOf(' ') is >= 0 and var space) cut = Strings.Part(meter, cut, 0, space);

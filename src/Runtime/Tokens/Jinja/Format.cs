@@ -43,7 +43,8 @@ static class Format
             object? value = key is not null ? (values as Dict)?.GetValueOrDefault(key, Undefined.Value) ?? throw meter.Wrong("format: a key wants a mapping")
                 : list is not null && used < list.Count ? list[used++] : throw meter.Wrong("format: not enough values");
             var shown = One(meter, text[i], value, precision);
-            to.Append(zero && !left && text[i] != 's' ? StringMethods.ZeroFill(meter, shown, width) : StringMethods.Pad(meter, shown, width, null, left: !left, right: left));
+            to.Append(zero && !left && text[i] != 's' ? StringMethods.ZeroFill(meter, shown, width)
+                : StringMethods.Pad(meter, shown, width, null, left: !left, right: left));
         }
         to.Append(format, from, text.Length - from);
         if (list is not null && used < list.Count) throw meter.Wrong("format: more values than places");
@@ -66,8 +67,10 @@ static class Format
             return precision < 0 ? text : Strings.Part(meter, text, 0, Strings.Unit(meter, text.Value, precision));
         }
         double number = Values.Number(value) ?? throw meter.Wrong($"format: %{kind} wants a number, found {Values.Name(value)}");
-        if (kind is 'd' or 'i' && precision < 0) return Text.Message(Values.Number(Values.Whole(value) ?? (Math.Abs(number) < 1L << 62 ? (long)number : throw meter.Wrong("format: a number goes past 64 bits"))));
-        if (kind == 'f' && precision <= 60 && double.IsFinite(number)) return Text.Message(number.ToString($"F{(precision < 0 ? 6 : precision)}", CultureInfo.InvariantCulture));
+        if (kind is 'd' or 'i' && precision < 0) return Text.Message(Values.Number(Values.Whole(value)
+            ?? (Math.Abs(number) < 1L << 62 ? (long)number : throw meter.Wrong("format: a number goes past 64 bits"))));
+        if (kind == 'f' && precision <= 60 && double.IsFinite(number))
+            return Text.Message(number.ToString($"F{(precision < 0 ? 6 : precision)}", CultureInfo.InvariantCulture));
         if (kind == 'x' && precision < 0 && Values.Whole(value) is >= 0 and var whole) return Text.Message(whole.ToString("x", CultureInfo.InvariantCulture));
         throw meter.Wrong($"format: %{kind} of this value is not part of the template language that Tessera runs");
     }

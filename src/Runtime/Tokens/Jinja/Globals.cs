@@ -39,7 +39,8 @@ static class Globals
         return list;
     }
 
-    static long Number(Call call, int i) => call.Whole(i, long.MaxValue) is > int.MinValue and < int.MaxValue and var n ? n : throw call.Meter.Wrong("range wants whole numbers of 32 bits");
+    static long Number(Call call, int i) => call.Whole(i, long.MaxValue) is > int.MinValue and < int.MaxValue and var n ? n
+        : throw call.Meter.Wrong("range wants whole numbers of 32 bits");
 
     static Dict Mapping(Call call)
     {

@@ -5,7 +5,10 @@ using System.Text.Json;
 
 namespace Tessera.Runtime.Tokens.Jinja;
 
-/// <summary>JSON from outside as values of templates. Half a surrogate pair in an escape, on which System.Text.Json throws, becomes U+FFFD, and so do bytes that are no UTF-8.</summary>
+/// <summary>
+/// JSON from outside as values of templates. Half a surrogate pair in an escape, on which System.Text.Json throws, becomes U+FFFD, and so do bytes
+/// that are no UTF-8.
+/// </summary>
 static class JsonValues
 {
     public static object? Read(Meter meter, JsonElement json)
@@ -103,5 +106,6 @@ static class JsonText
     /// <summary>The surrogate that an escape at a place writes, or null.</summary>
     static char? Half(char[] text, int at) =>
         at + 6 <= text.Length && text[at] == '\\' && text[at + 1] == 'u'
-        && ushort.TryParse(text.AsSpan(at + 2, 4), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ushort unit) && char.IsSurrogate((char)unit) ? (char)unit : null;
+        && ushort.TryParse(text.AsSpan(at + 2, 4), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ushort unit)
+            && char.IsSurrogate((char)unit) ? (char)unit : null;
 }

@@ -9,7 +9,8 @@ sealed class Lexer(string source)
 {
     const int MaxTokens = 1 << 18;
 
-    static readonly string[] operators = ["**", "//", "==", "!=", "<=", ">=", "+", "-", "*", "/", "%", "~", "<", ">", "=", "(", ")", "[", "]", "{", "}", ",", ":", ".", "|"];
+    static readonly string[] operators = ["**", "//", "==", "!=", "<=", ">=", "+", "-", "*", "/", "%", "~", "<", ">", "=", "(", ")", "[", "]", "{", "}", ",",
+        ":", ".", "|"];
 
     readonly List<Token> tokens = [];
     readonly Stack<char> open = new(); // brackets within a tag: its end is looked for outside of them only
@@ -145,7 +146,8 @@ sealed class Lexer(string source)
             char c = source[at];
             bool exponent = !prefixed && (c | 0x20) == 'e' && at + 1 < source.Length && (char.IsAsciiDigit(source[at + 1]) || source[at + 1] is '+' or '-');
             if (exponent) at++; // its sign
-            else if (c == '.' ? prefixed || at + 1 >= source.Length || !char.IsAsciiDigit(source[at + 1]) || tokens[^1] is { Kind: TokenKind.Operator, Value: "." }
+            else if (c == '.' ? prefixed || at + 1 >= source.Length || !char.IsAsciiDigit(source[at + 1])
+                || tokens[^1] is { Kind: TokenKind.Operator, Value: "." }
                 : !char.IsAsciiLetterOrDigit(c) && c != '_') break;
             at++;
         }
@@ -168,7 +170,8 @@ sealed class Lexer(string source)
             if (string.CompareOrdinal(source, at, op, 0, op.Length) != 0) continue;
             char c = op[0];
             if (c is '(' or '[' or '{') open.Push(c);
-            else if (c is ')' or ']' or '}' && (!open.TryPop(out char opened) || opened != (c == ')' ? '(' : c == ']' ? '[' : '{'))) throw Wrong($"'{c}' closes nothing");
+            else if (c is ')' or ']' or '}' && (!open.TryPop(out char opened) || opened != (c == ')' ? '(' : c == ']' ? '[' : '{')))
+                throw Wrong($"'{c}' closes nothing");
             Add(TokenKind.Operator, op, line);
             at += op.Length;
             return;

@@ -10,7 +10,8 @@ static class ListFilters
         if (attribute is null) return static item => item;
         if (attribute is not (Text or long)) throw meter.Wrong($"{call.What} wants the name of an attribute, found {Values.Name(attribute)}");
         if (attribute is Text name) meter.Characters(40L * name.Value.Length);
-        object[] path = attribute is Text text ? [.. text.Value.Split('.').Select(part => Literals.Number(part) is long n ? n : (object)Text.Template(part))] : [attribute];
+        object[] path = attribute is Text text ? [.. text.Value.Split('.').Select(part => Literals.Number(part) is long n ? n : (object)Text.Template(part))]
+            : [attribute];
         meter.Bytes(120L * path.Length);
         return item =>
         {
@@ -25,7 +26,8 @@ static class ListFilters
     }
 
     /// <summary>A string in lower case where case does not matter.</summary>
-    static Func<object?, object?> Folded(Call call, bool caseSensitive) => value => !caseSensitive && value is Text text ? Strings.Lower(call.Meter, text) : value;
+    static Func<object?, object?> Folded(Call call, bool caseSensitive) => value =>
+        !caseSensitive && value is Text text ? Strings.Lower(call.Meter, text) : value;
 
     public static object? Sort(Call call)
     {
@@ -165,7 +167,8 @@ static class ListFilters
         if (attribute && call.Rest.Count == 0) throw meter.Wrong($"{call.What} wants the name of an attribute");
         if (call.Rest.Count <= first && call.Keywords.Count > 0) throw meter.Wrong($"{call.What} has no argument '{call.Keywords[0].Name}'");
         var getter = Getter(call, attribute ? call.Rest[0] : null);
-        string? test = call.Rest.Count <= first ? null : call.Rest[first] is Text text ? text.Value : throw meter.Wrong($"{call.What} wants a test's name, found {Values.Name(call.Rest[first])}");
+        string? test = call.Rest.Count <= first ? null : call.Rest[first] is Text text ? text.Value
+            : throw meter.Wrong($"{call.What} wants a test's name, found {Values.Name(call.Rest[first])}");
         var more = new Arguments(call.Rest.Count > first ? call.Rest[(first + 1)..] : [], call.Keywords);
         meter.Enter();
         var selected = new List<object?>();

@@ -36,7 +36,8 @@ static class Literals
                 case 'N': throw new TesseraException($"chat template, line {line}: the escape \\N is not part of the template language that Tessera runs");
                 case >= '0' and <= '7':
                     int value = 0, digits = 0;
-                    for (; digits < 3 && i + digits < body.Length && body[i + digits] is >= '0' and <= '7'; digits++) value = value * 8 + body[i + digits] - '0';
+                    for (; digits < 3 && i + digits < body.Length && body[i + digits] is >= '0' and <= '7'; digits++)
+                        value = value * 8 + body[i + digits] - '0';
                     text.Append((char)value);
                     i += digits - 1;
                     break;
@@ -48,7 +49,8 @@ static class Literals
 
     static int Code(string body, int at, int digits, StringBuilder to, int line)
     {
-        if (at + digits > body.Length || !uint.TryParse(body.AsSpan(at, digits), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out uint code) || code > 0x10ffff)
+        if (at + digits > body.Length || !uint.TryParse(body.AsSpan(at, digits), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out uint code)
+            || code > 0x10ffff)
             throw new TesseraException($"chat template, line {line}: an escape in a string wants {digits} hexadecimal digits of a character");
         if (code > 0xffff) to.Append(char.ConvertFromUtf32((int)code));
         else to.Append((char)code);

@@ -28,7 +28,8 @@ sealed class LoopState(List<object?> items, int depth, Func<object?, Text>? recu
             case "previtem": return At > 0 ? items[At - 1] : Undefined.Value;
             case "nextitem": return At + 1 < items.Count ? items[At + 1] : Undefined.Value;
             case "cycle":
-                return new Function(name, arguments => any.Bind(meter, name, null, arguments).Rest is { Count: > 0 } values ? values[At % values.Count] : throw meter.Wrong("cycle wants values"));
+                return new Function(name, arguments => any.Bind(meter, name, null, arguments).Rest is { Count: > 0 } values ? values[At % values.Count]
+                    : throw meter.Wrong("cycle wants values"));
             case "changed":
                 return new Function(name, arguments =>
                 {

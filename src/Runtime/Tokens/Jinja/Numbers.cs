@@ -7,7 +7,8 @@ namespace Tessera.Runtime.Tokens.Jinja;
 static class Numbers
 {
     /// <summary>Digits of a base by its letter (b, o, d, x), no sign; null past 64 bits or where one is no digit.</summary>
-    public static long? Whole(string digits, int letter) => Whole(digits, letter switch { 'b' => 2, 'o' => 8, 'x' => 16, 'd' => 10, _ => 0 }, out long value) ? value : null;
+    public static long? Whole(string digits, int letter) =>
+        Whole(digits, letter switch { 'b' => 2, 'o' => 8, 'x' => 16, 'd' => 10, _ => 0 }, out long value) ? value : null;
 
     static bool Whole(ReadOnlySpan<char> digits, int radix, out long value)
     {
@@ -39,7 +40,8 @@ static class Numbers
         }
         if (radix == 0) radix = 10;
         if (digits.StartsWith("_") || digits.EndsWith("_") || digits.IndexOf("__") >= 0) return null;
-        return Whole(digits.Contains('_') ? digits.ToString().Replace("_", "", StringComparison.Ordinal) : digits, (int)radix, out long value) ? negative ? -value : value : null;
+        if (digits.Contains('_')) digits = digits.ToString().Replace("_", "", StringComparison.Ordinal);
+        return !Whole(digits, (int)radix, out long value) ? null : negative ? -value : value;
     }
 
     /// <summary>float(text), null where Python raises.</summary>
@@ -49,7 +51,8 @@ static class Numbers
         if (digits.Length == 0 || digits.Length > 400) return null;
         var bare = digits[0] is '-' or '+' ? digits[1..] : digits;
         double sign = digits[0] == '-' ? -1 : 1;
-        if (bare.Equals("inf", StringComparison.OrdinalIgnoreCase) || bare.Equals("infinity", StringComparison.OrdinalIgnoreCase)) return sign * double.PositiveInfinity;
+        if (bare.Equals("inf", StringComparison.OrdinalIgnoreCase) || bare.Equals("infinity", StringComparison.OrdinalIgnoreCase))
+            return sign * double.PositiveInfinity;
         if (bare.Equals("nan", StringComparison.OrdinalIgnoreCase)) return double.NaN;
         return bare.Length > 0 && bare[0] is '.' or >= '0' and <= '9'
             && double.TryParse(digits, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) ? value : null;

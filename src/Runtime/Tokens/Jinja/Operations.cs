@@ -110,7 +110,8 @@ static class Operations
             case ("*", long or bool, List<object?> list): return Repeat(meter, list, Values.Whole(left)!.Value);
         }
         if (left is Large || right is Large) throw meter.Wrong("a number goes past 64 bits");
-        if (Values.Number(left) is not { } x || Values.Number(right) is not { } y) throw meter.Wrong($"'{op}' cannot join {Values.Name(left)} and {Values.Name(right)}");
+        if (Values.Number(left) is not { } x || Values.Number(right) is not { } y)
+            throw meter.Wrong($"'{op}' cannot join {Values.Name(left)} and {Values.Name(right)}");
         if (op is "/" or "//" or "%" && y == 0 || op == "**" && x == 0 && y < 0) throw meter.Wrong("division by zero");
         try
         {

@@ -193,7 +193,8 @@ sealed partial class Parser
                 at++;
                 named.Add((name, Expression()));
             }
-            else if (named.Count > 0 || rest is not null) throw new TesseraException($"chat template, line {line}: an argument without a name behind one with a name");
+            else if (named.Count > 0 || rest is not null)
+                throw new TesseraException($"chat template, line {line}: an argument without a name behind one with a name");
             else positional.Add(Expression());
             if (!At(")")) Require(",");
         }

@@ -208,7 +208,8 @@ sealed partial class Parser(List<Token> tokens)
             return inner;
         }
         string name = Name();
-        if (name is "true" or "false" or "none" or "True" or "False" or "None") throw new TesseraException($"chat template, line {Current.Line}: '{name}' cannot be assigned to");
+        if (name is "true" or "false" or "none" or "True" or "False" or "None")
+            throw new TesseraException($"chat template, line {Current.Line}: '{name}' cannot be assigned to");
         return new Target(name, attributes && Symbol(".") ? Name() : null, null);
     }
 
@@ -272,5 +273,6 @@ sealed partial class Parser(List<Token> tokens)
         new($"chat template, line {(token ?? Current).Line}: '{Shown(token ?? Current)}' is not part of the template language that Tessera runs");
 
     /// <summary>A token in an error of one line.</summary>
-    static string Shown(Token token) => token.Kind == TokenKind.End ? "the end" : token.Value.Length <= 40 ? token.Value.ReplaceLineEndings(" ") : token.Value[..40].ReplaceLineEndings(" ") + "…";
+    static string Shown(Token token) => token.Kind == TokenKind.End ? "the end" : token.Value.Length <= 40 ? token.Value.ReplaceLineEndings(" ")
+        : token.Value[..40].ReplaceLineEndings(" ") + "…";
 }

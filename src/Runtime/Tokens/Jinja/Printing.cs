@@ -73,12 +73,15 @@ static class Printing
             int code = rune.Value;
             if (code == quote || code == '\\') to.Message($"\\{(char)code}");
             else if (code is '\n' or '\r' or '\t') to.Message(code == '\n' ? "\\n" : code == '\r' ? "\\r" : "\\t");
-            else if (code == ' ' || Rune.GetUnicodeCategory(rune) is not (UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.Surrogate or UnicodeCategory.PrivateUse
-                or UnicodeCategory.OtherNotAssigned or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator or UnicodeCategory.SpaceSeparator)) Append(rune, to);
+            else if (code == ' ' || Printable(Rune.GetUnicodeCategory(rune))) Append(rune, to);
             else to.Message(code < 256 ? $"\\x{code:x2}" : code < 65536 ? $"\\u{code:x4}" : $"\\U{code:x8}");
         }
         to.Message(quote);
     }
+
+    static bool Printable(UnicodeCategory category) => category is not (UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.Surrogate
+        or UnicodeCategory.PrivateUse or UnicodeCategory.OtherNotAssigned or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator
+        or UnicodeCategory.SpaceSeparator);
 
     static void Append(Rune rune, TextBuilder to)
     {

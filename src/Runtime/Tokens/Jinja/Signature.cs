@@ -1,6 +1,9 @@
 namespace Tessera.Runtime.Tokens.Jinja;
 
-/// <summary>Names of parameters, in Python's order: "old new count?" where a question mark makes one optional, "*" takes more positional ones, "**" more named ones.</summary>
+/// <summary>
+/// Names of parameters, in Python's order: "old new count?" where a question mark makes one optional, "*" takes more positional ones, "**" more named
+/// ones.
+/// </summary>
 sealed class Signature
 {
     readonly string[] names;

@@ -5,7 +5,8 @@ namespace Tessera.Runtime.Tokens.Jinja;
 /// <summary>The methods of Python's strings that templates call, with Python's parameters.</summary>
 static class StringMethods
 {
-    static readonly Signature affix = new("prefix start? end?"), search = new("sub start? end?"), split = new("sep? maxsplit?"), padded = new("width fillchar?"), chars = new("chars?"), none = new("");
+    static readonly Signature affix = new("prefix start? end?"), search = new("sub start? end?"), split = new("sep? maxsplit?"),
+        padded = new("width fillchar?"), chars = new("chars?"), none = new("");
 
     static readonly Dictionary<string, (Signature Signature, Func<Call, object?> Body)> all = new(StringComparer.Ordinal)
     {
@@ -30,16 +31,20 @@ static class StringMethods
         ["lower"] = (none, call => Strings.Lower(call.Meter, Of(call))),
         ["lstrip"] = (chars, call => StringParts.Strip(call.Meter, Of(call), call.Text(0)?.Value, start: true, end: false)),
         ["partition"] = (new("sep"), call => Partition(call, last: false)),
-        ["removeprefix"] = (new("prefix"), call => Affixed(call, atEnd: false) ? Strings.Part(call.Meter, Of(call), call.Required(0).Value.Length, Of(call).Value.Length) : Of(call)),
-        ["removesuffix"] = (new("suffix"), call => Affixed(call, atEnd: true) ? Strings.Part(call.Meter, Of(call), 0, Of(call).Value.Length - call.Required(0).Value.Length) : Of(call)),
+        ["removeprefix"] = (new("prefix"), call => Affixed(call, atEnd: false)
+            ? Strings.Part(call.Meter, Of(call), call.Required(0).Value.Length, Of(call).Value.Length) : Of(call)),
+        ["removesuffix"] = (new("suffix"), call => Affixed(call, atEnd: true)
+            ? Strings.Part(call.Meter, Of(call), 0, Of(call).Value.Length - call.Required(0).Value.Length) : Of(call)),
         ["replace"] = (new("old new count?"), call => StringParts.Replace(call.Meter, Of(call), call.Required(0).Value, call.Required(1), call.Whole(2, -1))),
         ["rfind"] = (search, call => Find(call, last: true)),
         ["rindex"] = (search, call => Find(call, last: true) is >= 0 and var at ? at : throw call.Meter.Wrong("rindex: the part is not there")),
         ["rjust"] = (padded, call => Pad(call.Meter, Of(call), call.Whole(0, 0), call.Text(1), left: true, right: false)),
         ["rpartition"] = (new("sep"), call => Partition(call, last: true)),
-        ["rsplit"] = (split, call => call.Text(0) is { } by ? StringParts.SplitLast(call.Meter, Of(call), by.Value, call.Whole(1, -1)) : StringParts.WordsLast(call.Meter, Of(call), call.Whole(1, -1))),
+        ["rsplit"] = (split, call => call.Text(0) is { } by ? StringParts.SplitLast(call.Meter, Of(call), by.Value, call.Whole(1, -1))
+            : StringParts.WordsLast(call.Meter, Of(call), call.Whole(1, -1))),
         ["rstrip"] = (chars, call => StringParts.Strip(call.Meter, Of(call), call.Text(0)?.Value, start: false, end: true)),
-        ["split"] = (split, call => call.Text(0) is { } by ? StringParts.Split(call.Meter, Of(call), by.Value, call.Whole(1, -1)) : StringParts.Words(call.Meter, Of(call), call.Whole(1, -1))),
+        ["split"] = (split, call => call.Text(0) is { } by ? StringParts.Split(call.Meter, Of(call), by.Value, call.Whole(1, -1))
+            : StringParts.Words(call.Meter, Of(call), call.Whole(1, -1))),
         ["splitlines"] = (new("keepends?"), call => StringParts.Lines(call.Meter, Of(call), call.Truth(0))),
         ["startswith"] = (affix, call => Affixed(call, atEnd: false)),
         ["strip"] = (chars, call => StringParts.Strip(call.Meter, Of(call), call.Text(0)?.Value, start: true, end: true)),
@@ -57,7 +62,8 @@ static class StringMethods
 
     static bool Letter(UnicodeCategory category) => category <= UnicodeCategory.OtherLetter;
 
-    static bool Digit(UnicodeCategory category) => category is UnicodeCategory.DecimalDigitNumber or UnicodeCategory.LetterNumber or UnicodeCategory.OtherNumber;
+    static bool Digit(UnicodeCategory category) =>
+        category is UnicodeCategory.DecimalDigitNumber or UnicodeCategory.LetterNumber or UnicodeCategory.OtherNumber;
 
     static bool IsAscii(Call call)
     {
@@ -132,7 +138,8 @@ static class StringMethods
     {
         var (meter, text, separator) = (call.Meter, Of(call), call.Required(0));
         if (separator.Value.Length == 0) throw meter.Wrong("partition: an empty separator");
-        int at = last ? Strings.FindLast(meter, text.Value, separator.Value, 0, text.Value.Length) : Strings.Find(meter, text.Value, separator.Value, 0, text.Value.Length);
+        int at = last ? Strings.FindLast(meter, text.Value, separator.Value, 0, text.Value.Length)
+            : Strings.Find(meter, text.Value, separator.Value, 0, text.Value.Length);
         var empty = new Text("", "");
         if (at < 0) return last ? [empty, empty, text] : [text, empty, empty];
         return [Strings.Part(meter, text, 0, at), separator, Strings.Part(meter, text, at + separator.Value.Length, text.Value.Length)];

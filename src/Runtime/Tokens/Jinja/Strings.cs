@@ -230,7 +230,8 @@ static class Strings
         {
             meter.Characters(2);
             var category = CharUnicodeInfo.GetUnicodeCategory(text, i);
-            if (category == UnicodeCategory.TitlecaseLetter || category == (upper ? UnicodeCategory.LowercaseLetter : UnicodeCategory.UppercaseLetter)) return false;
+            if (category == UnicodeCategory.TitlecaseLetter || category == (upper ? UnicodeCategory.LowercaseLetter : UnicodeCategory.UppercaseLetter))
+                return false;
             any |= category == (upper ? UnicodeCategory.UppercaseLetter : UnicodeCategory.LowercaseLetter);
         }
         return any;

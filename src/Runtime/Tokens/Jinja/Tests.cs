@@ -34,7 +34,8 @@ static class Tests
             ["undefined"] = (none, call => call.Of is Undefined),
             ["upper"] = (none, call => Strings.HasCase(call.Meter, call.Written.Value, upper: true)),
         };
-        foreach (var (names, op) in new[] { ("== eq equalto", "=="), ("!= ne", "!="), ("> gt greaterthan", ">"), (">= ge", ">="), ("< lt lessthan", "<"), ("<= le", "<=") })
+        foreach (var (names, op) in new[] { ("== eq equalto", "=="), ("!= ne", "!="), ("> gt greaterthan", ">"), (">= ge", ">="), ("< lt lessthan", "<"),
+            ("<= le", "<=") })
             foreach (string name in names.Split(' ')) table[name] = (other, call => Comparison.Holds(call.Meter, op, call.Of, call.At(0)));
         return table;
     }
@@ -50,7 +51,8 @@ static class Tests
     }
 
     public static bool Holds(Meter meter, string name, object? of, Arguments arguments) =>
-        all.TryGetValue(name, out var test) ? test.Body(test.Signature.Bind(meter, $"the test '{name}'", of, arguments)) : throw meter.Wrong(Unknown(name)); // select names tests at run time
+        // select names tests at run time
+        all.TryGetValue(name, out var test) ? test.Body(test.Signature.Bind(meter, $"the test '{name}'", of, arguments)) : throw meter.Wrong(Unknown(name));
 
     static string Unknown(string name) => $"the test '{name}' is not part of the template language that Tessera runs";
 

@@ -102,7 +102,8 @@ static class Values
     public static object Key(Meter meter, object? key)
     {
         if (key is Text text) meter.Characters(text.Value.Length);
-        return key is Text or long or double or bool or Large ? key : throw meter.Wrong($"{Name(key)} cannot be a mapping's key: expected a string or a number");
+        return key is Text or long or double or bool or Large ? key
+            : throw meter.Wrong($"{Name(key)} cannot be a mapping's key: expected a string or a number");
     }
 
     /// <summary>What a loop or a filter of lists goes over: items, keys, characters.</summary>
