@@ -43,7 +43,11 @@ var index = new Option<int>("--index") { Description = "which Vulkan device" }.W
 var paper = new Command("paper", "what the driver's compiler makes of every shader; see bench/paper.sh") { index };
 paper.SetAction(p => Cli.Guard(_ => PaperReport.Run(p.GetValue(index))));
 
-var root = new RootCommand("Measures Tessera: devices, ops, models.") { devices, ops, models, logits, paper };
+var text = new Option<string?>("--text") { Description = "a file of UTF-8; without it a megabyte in many scripts" };
+var tokenizer = new Command("tokens", "MB/s of text, encoded to token ids and decoded from them") { model, text, runs, json };
+tokenizer.SetAction(p => Cli.Guard(_ => TokensReport.Run(p.GetValue(model), p.GetValue(text), p.GetValue(runs), p.GetValue(json))));
+
+var root = new RootCommand("Measures Tessera: devices, ops, models, tokens.") { devices, ops, models, logits, paper, tokenizer };
 return Cli.Run(root, args);
 
 static Numerics Parse(string name) => name == "exact" ? Numerics.Exact : Numerics.Fast;

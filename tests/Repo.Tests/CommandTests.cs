@@ -97,6 +97,22 @@ public class CommandTests
     }
 
     [Fact]
+    public void Token_timings_come_as_one_line_of_json()
+    {
+        string[] arguments = ["tokens", "--model", "models/numbers-dense.tessera", "--text", "README.md", "--runs", "1", "--json"];
+        var run = Command.Run("Bench", arguments);
+        Assert.Equal(0, run.ExitCode);
+        var json = JsonDocument.Parse(run.Output).RootElement;
+        Assert.Equal(new FileInfo(Path.Combine(Repository.Root, "README.md")).Length, json.GetProperty("bytes").GetInt64());
+        foreach (string number in new[] { "tokens", "load_ms", "first_ms", "encode_mb_s", "decode_mb_s" }) Assert.True(json.GetProperty(number).GetDouble() > 0, number);
+        // Where .NET leaves text as it is, ids would be wrong without a word.
+        run = Command.Start(Path.Combine(Command.Built("Bench"), "Tessera.Bench"), arguments, ("DOTNET_SYSTEM_GLOBALIZATION_INVARIANT", "1"));
+        Assert.Equal(1, run.ExitCode);
+        Assert.StartsWith("Unicode normalisation does not work in this process", run.Errors);
+        Assert.Single(run.Errors.TrimEnd().Split('\n'));
+    }
+
+    [Fact]
     public void Model_timings_come_as_one_line_of_json()
     {
         var run = Command.Run("Bench", "model", "--model", "models/numbers-dense.tessera", "--device", "host", "--pp", "16", "--tg", "4", "--runs", "2", "--json");

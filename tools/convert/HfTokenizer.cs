@@ -20,7 +20,10 @@ public static class HfTokenizer
         var ids = new Dictionary<string, int>(StringComparer.Ordinal);
         foreach (var entry in Member(model, "vocab", JsonValueKind.Object, path).EnumerateObject())
             ids[entry.Name] = Id(entry.Value, $"id of token '{entry.Name}'", path);
-        return new Tokenizer(Left(model, ids, path, out var right), right, Added(json, path));
+        int[] left = Left(model, ids, path, out var right);
+        var added = Added(json, path);
+        try { return new Tokenizer(left, right, added); }
+        catch (TesseraException e) { throw new TesseraException($"{path}: {e.Message}", e); } // what would not load is not written
     }
 
     /// <summary>Ids 0 to 255 must be the bytes, and merge m must make id 256 + m: then the merges are the whole tokenizer.</summary>
@@ -65,8 +68,8 @@ public static class HfTokenizer
     static void CheckSplit(JsonElement json, string path)
     {
         var pre = Member(json, "pre_tokenizer", JsonValueKind.Object, path);
-        JsonElement[] steps = new HfJson(path, pre).Text("type") == "Sequence" ? [.. Member(pre, "pretokenizers", JsonValueKind.Array, path).EnumerateArray()]
-            : [pre];
+        bool several = new HfJson(path, pre).Text("type") == "Sequence";
+        JsonElement[] steps = several ? [.. Member(pre, "pretokenizers", JsonValueKind.Array, path).EnumerateArray()] : [pre];
         string found = string.Join(" + ", steps.Select(s => s.ValueKind == JsonValueKind.Object ? new HfJson(path, s).Text("type") : HfJson.Brief(s)));
         Require(path, "pre_tokenizer", found, "Split + ByteLevel");
         Require(path, "split expression", Get(steps[0], "pattern", "Regex"), Expression);
@@ -76,13 +79,15 @@ public static class HfTokenizer
     static string[] ByteNames()
     {
         var order = Tokenizer.ByteOrder();
-        int strange = 0; // bytes that are not printable are written as U+0100 onwards
-        return [.. order.Select((b, i) => i < 188 ? ((char)b).ToString() : ((char)(256 + strange++)).ToString())];
+        int unprintable = 256; // bytes that are not printable are written as U+0100 onwards
+        return [.. order.Select((b, i) => i < 188 ? ((char)b).ToString() : ((char)unprintable++).ToString())];
     }
 
     static string? Get(JsonElement json, string a, string b) =>
-        json.ValueKind == JsonValueKind.Object && json.TryGetProperty(a, out var inner) && inner.ValueKind == JsonValueKind.Object
-            && inner.TryGetProperty(b, out var value) ? value.ValueKind == JsonValueKind.String ? value.GetString() : HfJson.Brief(value) : null;
+        Get(Get(json, a), b) is not { } value ? null : value.ValueKind == JsonValueKind.String ? value.GetString() : HfJson.Brief(value);
+
+    static JsonElement? Get(JsonElement? json, string name) =>
+        json is { ValueKind: JsonValueKind.Object } of && of.TryGetProperty(name, out var value) ? value : null;
 
     static JsonElement Member(JsonElement json, string name, JsonValueKind kind, string path)
     {

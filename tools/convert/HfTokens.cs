@@ -41,8 +41,7 @@ public static class HfTokens
         if (folder.Text("chat_template.jinja") is { } own) return (folder.At("chat_template.jinja"), own);
         string config = folder.At("tokenizer_config.json");
         using var json = folder.Json("tokenizer_config.json");
-        if (json is null || json.RootElement.ValueKind != JsonValueKind.Object || !json.RootElement.TryGetProperty("chat_template", out var template))
-            return null;
+        if (json is not { RootElement.ValueKind: JsonValueKind.Object } || !json.RootElement.TryGetProperty("chat_template", out var template)) return null;
         if (template.ValueKind == JsonValueKind.String) return (config, template.GetString()!);
         if (template.ValueKind != JsonValueKind.Array) return null;
         foreach (var entry in template.EnumerateArray())

@@ -8,13 +8,16 @@ public readonly record struct Text
 
     internal const char FromTemplate = 't', FromMessage = 'm';
 
-    readonly string? origin; // as long as the value: one mark for each character
+    readonly string? value, origin; // equally long: one mark for each character
 
-    internal Text(string value, string origin) => (Value, this.origin) = (value, origin);
+    internal Text(string value, string origin) => (this.value, this.origin) = (value, origin);
 
-    public string Value { get; } = "";
+    public string Value => value ?? "";
 
     public bool IsTemplate(int at) => origin![at] == FromTemplate;
+
+    /// <summary>Whether the template wrote all of these characters.</summary>
+    public bool IsTemplate(int start, int length) => !Origin.AsSpan(start, length).Contains(FromMessage);
 
     internal string Origin => origin ?? "";
 
@@ -22,13 +25,18 @@ public readonly record struct Text
     internal Text Changed(string value) =>
         value.Length == Value.Length ? new(value, Origin) : Origin.AsSpan().Contains(FromMessage) ? Message(value) : Template(value);
 
-    public static Text Template(string value) => new(value, new string(FromTemplate, value.Length));
+    /// <summary>Text as it enters: what is not Unicode, half of a surrogate pair, becomes U+FFFD.</summary>
+    public static Text Template(string value) => new(Unicode.Whole(value), new string(FromTemplate, value.Length));
 
-    public static Text Message(string value) => new(value, new string(FromMessage, value.Length));
+    /// <inheritdoc cref="Template"/>
+    public static Text Message(string value) => new(Unicode.Whole(value), new string(FromMessage, value.Length));
 
     public static Text operator +(Text a, Text b) => Concat([a, b]);
 
-    public Text Slice(int start, int length) => new(Value.Substring(start, length), origin!.Substring(start, length));
+    public Text Slice(int start, int length) => new(Value.Substring(start, length), Origin.Substring(start, length));
+
+    /// <summary>The same text, Unicode though a slice may have cut a pair.</summary>
+    internal Text Whole() => new(Unicode.Whole(Value), Origin);
 
     public static Text Concat(IReadOnlyCollection<Text> parts)
     {

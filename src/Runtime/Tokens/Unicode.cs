@@ -1,4 +1,4 @@
-namespace Tessera.Runtime.Tokens.Jinja;
+namespace Tessera.Runtime.Tokens;
 
 /// <summary>Text from outside, made Unicode: half a surrogate pair becomes U+FFFD. Inside, every string is whole and is cut between code points only.</summary>
 static class Unicode

@@ -7,15 +7,17 @@ namespace Tessera.Runtime.Tokens;
 /// Splits text as Qwen's expression does, by hand, since .NET's Regex sees UTF-16 units and takes letters beyond the basic plane for none:
 /// (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
 /// </summary>
-ref struct Pieces(string text)
+ref struct Pretokens(ReadOnlySpan<char> text)
 {
     enum Kind { End, Letter, Number, Space, Other }
 
+    readonly ReadOnlySpan<char> text = text;
     int at;
 
+    /// <summary>Offset and length, in UTF-16 units.</summary>
     public (int Start, int Length) Current { get; private set; }
 
-    public readonly Pieces GetEnumerator() => this;
+    public readonly Pretokens GetEnumerator() => this;
 
     public bool MoveNext()
     {
@@ -42,7 +44,7 @@ ref struct Pieces(string text)
             return end;
         }
         int spaces = Run(start, Kind.Space);
-        int newline = text.AsSpan(start, spaces - start).LastIndexOfAny('\r', '\n');
+        int newline = text[start..spaces].LastIndexOfAny('\r', '\n');
         if (newline >= 0) return start + newline + 1;
         // All but the last, which belongs to what follows; all spaces are one UTF-16 unit long.
         return spaces == text.Length || spaces - start == 1 ? spaces : spaces - 1;
@@ -72,7 +74,7 @@ ref struct Pieces(string text)
     readonly (Kind, int After) Look(int i)
     {
         if (i >= text.Length) return (Kind.End, i);
-        Rune.DecodeFromUtf16(text.AsSpan(i), out var rune, out int used); // a lone surrogate reads as U+FFFD
+        Rune.DecodeFromUtf16(text[i..], out var rune, out int used);
         if (Rune.IsWhiteSpace(rune)) return (Kind.Space, i + used);
         return (Rune.GetUnicodeCategory(rune) switch
         {
