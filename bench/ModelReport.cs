@@ -83,10 +83,13 @@ static class ModelReport
         Console.WriteLine($"decode  {r.Decode,5} tok  {Median(decode),9:F1} tok/s  {1000 * r.Streams / Median(decode):F2} ms/step  "
             + $"{bytes / 1e9:F1} GB/s{share}  {allocated.Max()} bytes allocated");
         DecodeSteps(runner, random, r.Streams, r.Depth, 1);
-        StageTable.Print("decode step", runner, config.Layers);
+        int perToken = config.Moe?.Active ?? 0;
+        long seen = (long)r.Streams * (r.Depth + 1);
+        StageTable.Print("decode step", runner, config.Layers, new Workload(r.Streams, seen, seen, perToken), bandwidth);
         runner.Cache.Truncate(0, r.Depth);
-        Fill(runner, random, 0, r.Depth, Math.Min(r.Prefill, Chunk));
-        StageTable.Print("prefill step", runner, config.Layers);
+        int tokens = Math.Min(r.Prefill, Chunk);
+        Fill(runner, random, 0, r.Depth, tokens);
+        StageTable.Print("prefill step", runner, config.Layers, Workload.Chunk(tokens, r.Depth, perToken), bandwidth);
         return 0;
     }
 
@@ -96,7 +99,8 @@ static class ModelReport
         long free = device.FreeBytes;
         if (weights + run > free)
             throw new TesseraException($"{name}: {Cli.Size(weights)} of weights and {Cli.Size(run)} for {streams} sequence{(streams == 1 ? "" : "s")} of "
-                + $"{length} tokens do not fit the {Cli.Size(free)} free on {device.Name}; use a smaller model or type, --kv q8, fewer --streams, less --depth, or another --device");
+                + $"{length} tokens do not fit the {Cli.Size(free)} free on {device.Name}; use a smaller model or type, --kv q8, fewer --streams, less --depth, "
+                + "or another --device");
     }
 
     /// <summary>Makes the cache real memory, with numbers that are fair in every type.</summary>

@@ -10,7 +10,7 @@ public readonly record struct Peak(DType Type, string Arithmetic, double PerSeco
 /// <summary>The limits that percentages refer to, measured: many repeats in one recording, by the device's clock, the best of several.</summary>
 public static class Rulers
 {
-    const double BandwidthSeconds = 0.12, PeakSeconds = 0.1, ReplaySeconds = 0.01;
+    const double BandwidthSeconds = 0.12, PeakSeconds = 0.1, TrialSeconds = 0.01, ReplaySeconds = 0.01;
     const int Rounds = 2, MaxRepeats = 64, MaxLanes = 1 << 20;
 
     /// <summary>Bytes per second of reading memory that no cache holds; 0 where there is too little memory to tell.</summary>
@@ -70,12 +70,8 @@ public static class Rulers
         while (true) // first wide enough for any GPU, then long enough for its clock
         {
             using var recording = device.Record(gpu => gpu.MultiplyAdd(x, Tensor.Packed(results, 0, type, 1, lanes), rounds));
-            device.Time(recording);
-            if (device.Time(recording) >= ReplaySeconds / 2)
-            {
-                var call = recording.Calls[0];
-                return call.Kernel.Flops(call, Workload.Full) / Best(device, [recording], PeakSeconds);
-            }
+            double trial = Best(device, [recording], TrialSeconds);
+            if (trial >= ReplaySeconds / 2) return recording.Calls[0].Flops(Workload.Full) / Math.Min(trial, Best(device, [recording], PeakSeconds));
             if (lanes < MaxLanes) lanes *= 4;
             else rounds *= 4;
         }

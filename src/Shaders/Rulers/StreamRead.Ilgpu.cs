@@ -8,7 +8,7 @@ namespace Tessera.Shaders;
 /// <summary>Reading memory on CUDA and OpenCL: a group sums a unit.</summary>
 static class StreamReadIlgpu
 {
-    const int Threads = 256, Loads = 4;
+    const int Threads = 256, Loads = 4, Lanes = 32; // lanes read what follows each other, as in StreamRead.comp
 
     public static Action Bind(Accelerator on, Call call, Func<Tensor, ArrayView<byte>> view)
     {
@@ -21,11 +21,11 @@ static class StreamReadIlgpu
 
     static void Kernel(ArrayView<Quad> x, ArrayView<int> y, int unitQuads)
     {
-        long first = (long)Grid.IdxX * unitQuads;
-        int sum = 0;
-        for (int at = Group.IdxX; at < unitQuads; at += Threads * Loads)
+        int share = unitQuads / (Threads / Lanes), sum = 0;
+        long first = (long)Grid.IdxX * unitQuads + Group.IdxX / Lanes * share + Group.IdxX % Lanes;
+        for (int at = 0; at < share; at += Lanes * Loads)
         {
-            Quad a = x[first + at], b = x[first + at + Threads], c = x[first + at + 2 * Threads], d = x[first + at + 3 * Threads];
+            Quad a = x[first + at], b = x[first + at + Lanes], c = x[first + at + 2 * Lanes], d = x[first + at + 3 * Lanes];
             sum += a.Sum + b.Sum + c.Sum + d.Sum;
         }
         sum = GroupExtensions.Reduce<int, AddInt32>(sum);

@@ -28,6 +28,7 @@ public static unsafe partial class StreamReadOp
         Bindings = ["x:in", "y:out"],
         ArgBytes = 16,
         Units = call => call.Args<Args>().Units,
+        Bytes = (call, _) => call.Tensors[X].Bytes,
         Reference = Reference,
         Host = Host,
         Vulkan = [new("StreamRead.i32", (_, _) => true, call => new Groups(call.Args<Args>().Units))],
