@@ -8,7 +8,7 @@ static class DevicesReport
 {
     public static int Run()
     {
-        Devices.Register();
+        IlgpuDevices.Register();
         foreach (var entry in DeviceCatalog.List())
         {
             Console.WriteLine($"{entry.Name,-12} {entry.Kind.ToString().ToLowerInvariant(),-10} {entry.Description}");

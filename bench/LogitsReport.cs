@@ -4,7 +4,6 @@ using System.Text.Json;
 using Tessera.Runtime.Files;
 using Tessera.Runtime.Models;
 using Tessera.Shaders;
-using Tessera.Tools;
 
 namespace Tessera.Bench;
 
@@ -16,7 +15,7 @@ static class LogitsReport
     public static int Run(string? path, string? deviceName, string tokens, Numerics numerics)
     {
         if (path is null) throw new TesseraException("--model: expected a .tessera file");
-        Devices.Register();
+        IlgpuDevices.Register();
         using var file = TiledFile.Open(path);
         using var device = DeviceCatalog.Open(deviceName);
         using var loaded = LoadedModel.From(file, device);

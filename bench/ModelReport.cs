@@ -20,7 +20,7 @@ static class ModelReport
     public static int Run(Request r)
     {
         if (r.Model is null == r.Synthetic is null) throw new TesseraException("expected --model FILE or --synthetic SHAPE");
-        Devices.Register();
+        IlgpuDevices.Register();
         using var file = r.Model is null ? null : TiledFile.Open(r.Model);
         if (r.Synthetic is not null && !Synthetic.Shapes.ContainsKey(r.Synthetic))
             throw new TesseraException($"--synthetic {r.Synthetic}: expected {string.Join(", ", Synthetic.Shapes.Keys)}");

@@ -3,7 +3,6 @@ using Tessera.Runtime.Devices;
 using Tessera.Runtime.Files;
 using Tessera.Runtime.Models;
 using Tessera.Shaders;
-using Tessera.Tools;
 
 namespace Tessera.Bench;
 
@@ -18,7 +17,7 @@ static class OpsReport
 
     public static int Run(Request r)
     {
-        Devices.Register();
+        IlgpuDevices.Register();
         string names = string.Join(", ", OpCatalog.All.Select(o => o.Name));
         Op[] ops = [.. OpCatalog.All.Where(o => r.Op is null || o.Name.Equals(r.Op, StringComparison.OrdinalIgnoreCase))];
         if (ops.Length == 0) throw new TesseraException($"--op {r.Op}: expected {names}");

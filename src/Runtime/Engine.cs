@@ -10,7 +10,7 @@ namespace Tessera;
 /// <summary>How a model is loaded.</summary>
 public sealed record EngineOptions
 {
-    /// <summary>host, vulkan:0, cuda:0, opencl:0, reference; null: the best device that can run the model.</summary>
+    /// <summary>host, vulkan:0, cuda:0, opencl:0, reference: used, or an error. Null: the first that can hold the model, of discrete GPUs, integrated ones and the host.</summary>
     public string? Device { get; init; }
 
     public Numerics Numerics { get; init; } = Numerics.Fast;
@@ -24,8 +24,11 @@ public sealed record EngineOptions
     /// <summary>Threads of the host; 0: one per logical processor.</summary>
     public int Threads { get; init; }
 
-    /// <summary>Told, before the weights are touched, what fits: a line for people.</summary>
+    /// <summary>Told, before the weights are touched, which devices were passed over and what fits: lines for people.</summary>
     public Action<string>? OnStatus { get; init; }
+
+    /// <summary>Told while weights are copied to a device: the bytes that are there, and those of the file. Nothing is copied on the host.</summary>
+    public Action<long, long>? OnProgress { get; init; }
 }
 
 /// <summary>What a generation asks for.</summary>
@@ -43,7 +46,7 @@ public sealed record GenerationOptions
     public IReadOnlyList<System.Text.Json.JsonElement> Tools { get; init; } = [];
 }
 
-/// <summary>A piece of text as it is generated.</summary>
+/// <summary>Text as it is generated.</summary>
 /// <param name="Text">One or more whole characters.</param>
 /// <param name="Thinking">Part of the thinking, not of the answer.</param>
 public readonly record struct GenerationUpdate(string Text, bool Thinking);
@@ -60,37 +63,40 @@ public sealed class Engine : IDisposable
 {
     internal const int PrefillTokens = 512;
 
-    const int MaxEdits = 2048;                          // distinct tokens that a penalty can reach
-
     readonly TiledFile file;
-    readonly SemaphoreSlim turn = new(1);
+    readonly SemaphoreSlim gate = new(1);
     readonly List<int> cached = [];                      // the ids whose keys and values are in the cache
 
-    Engine(TiledFile file, IDevice device, EngineOptions options)
+    Engine(TiledFile file, IDevice device, EngineOptions options, int context, CancellationToken stop)
     {
         this.file = file;
         Device = device;
         Numerics = options.Numerics;
-        int context = Fit.Context(file, device, options, MaxEdits);
-        Limits = Fit.Limits(context, PrefillTokens, MaxEdits);
-        options.OnStatus?.Invoke(Fit.Tell(file, device, options, Limits));
-        Model = LoadedModel.From(file, device);
+        Limits = Fit.Limits(context);
+        Model = LoadedModel.From(file, device, copied => options.OnProgress?.Invoke(copied, file.Bytes), stop);
+        stop.ThrowIfCancellationRequested();
         Tokenizer = file.Has("tokenizer") ? Tokenizer.Unpack(file.Span(file.Find("tokenizer"))) : null;
         Template = file.Has("chat_template") ? new ChatTemplate(System.Text.Encoding.UTF8.GetString(file.Span(file.Find("chat_template")))) : null;
+        stop.ThrowIfCancellationRequested();
         Runner = new Runner(device, file.Index.Config, Model.Weights, options.Numerics, RealIds, Limits, options.Cache?.Cache());
     }
 
     /// <summary>Maps a tiled file and puts its model on a device.</summary>
     /// <exception cref="TesseraException">The file is broken, the device unusable, or model and context do not fit: one line that says so.</exception>
-    public static Engine Load(string path, EngineOptions? options = null)
+    /// <exception cref="OperationCanceledException">Stopped; nothing stays behind.</exception>
+    public static Engine Load(string path, EngineOptions? options = null, CancellationToken stop = default)
     {
         options ??= new EngineOptions();
         var file = TiledFile.Open(path);
         IDevice? device = null;
         try
         {
-            device = DeviceCatalog.Open(options.Device, options.Threads);
-            return new Engine(file, device, options);
+            var c = file.Index.Config;
+            if (options.Context < 0 || options.Context > c.Context)
+                throw new TesseraException($"context {options.Context}: expected 1 to {c.Context} tokens, for which {file.Index.Name} was made, or 0 for what fits");
+            if (options.Threads is < 0 or > 4096) throw new TesseraException($"threads {options.Threads}: expected 1 to 4096, or 0 for one per logical processor");
+            device = Choose(FitRequest.For(file, options), options, out var plan);
+            return new Engine(file, device, options, plan.Context, stop);
         }
         catch
         {
@@ -98,6 +104,28 @@ public sealed class Engine : IDisposable
             file.Dispose();
             throw;
         }
+    }
+
+    /// <summary>Opens the device that was named, or the first that can hold the model.</summary>
+    static IDevice Choose(FitRequest request, EngineOptions options, out FitPlan plan)
+    {
+        FitPlan? chosen = null;
+        // On the host the weights stay in the page cache, which counts as free: they must find room there.
+        string? Refuse(IDevice device) => (chosen = Fit.Plan(request, device.FreeBytes)).Fits ? null : Fit.Refuse(request, chosen, device.Name);
+        IDevice device;
+        if (options.Device is null) device = DeviceCatalog.OpenFirst(options.Threads, Refuse, line => options.OnStatus?.Invoke(line));
+        else
+        {
+            device = DeviceCatalog.Open(options.Device, options.Threads);
+            if (Refuse(device) is { } refusal)
+            {
+                device.Dispose();
+                throw new TesseraException(refusal);
+            }
+        }
+        plan = chosen!;
+        options.OnStatus?.Invoke(Fit.Describe(request, plan, $"{device.Name} ({device.Description})"));
+        return device;
     }
 
     /// <summary>The model's name, sizes and defaults.</summary>
@@ -112,6 +140,9 @@ public sealed class Engine : IDisposable
 
     /// <summary>Null where the file holds no chat template.</summary>
     public ChatTemplate? Template { get; }
+
+    /// <summary>Whether the file holds what turns messages into tokens and back.</summary>
+    public bool CanChat => Tokenizer is not null && Template is not null;
 
     /// <summary>Tokens of prompt and answer together.</summary>
     public int Context => Limits.BlocksPerSequence * KvBlock.Tokens;
@@ -143,11 +174,12 @@ public sealed class Engine : IDisposable
     public IAsyncEnumerable<GenerationUpdate> Generate(string prompt, GenerationOptions? options = null, CancellationToken stop = default) =>
         Generate([new ChatMessage("user", prompt)], options, stop);
 
-    /// <summary>Continues a conversation: pieces come as they are generated, off the caller's thread. Cancelling ends the answer; what was generated so far stays valid.</summary>
+    /// <summary>Continues a conversation: updates come as they are generated, off the caller's thread. Cancelling ends the answer; what was generated so far stays valid.</summary>
     /// <exception cref="TesseraException">The prompt does not fit, or the file has no tokenizer or template.</exception>
     public IAsyncEnumerable<GenerationUpdate> Generate(IEnumerable<ChatMessage> messages, GenerationOptions? options = null, CancellationToken stop = default)
     {
         options ??= new GenerationOptions();
+        if (messages is null || options.Sampling is null || options.Tools is null) throw new TesseraException("messages, sampling and tools: expected a value each, found null");
         var (tokenizer, template) = (Tokenizer, Template);
         if (tokenizer is null || template is null) throw new TesseraException($"{file.Path}: holds no tokenizer or no chat template; convert the model with both, or use token ids");
         int[] prompt = tokenizer.Encode(template.Render(messages, new PromptOptions { Tools = options.Tools, Thinking = options.Thinking }, stop));
@@ -162,7 +194,7 @@ public sealed class Engine : IDisposable
 
     async IAsyncEnumerable<GenerationUpdate> Stream(Tokenizer tokenizer, int[] prompt, SamplingOptions sampling, int maxTokens, [EnumeratorCancellation] CancellationToken stop)
     {
-        await turn.WaitAsync(stop).ConfigureAwait(false);
+        await gate.WaitAsync(stop).ConfigureAwait(false);
         try
         {
             var generation = await Task.Run(() => new Generation(this, cached, prompt, sampling, maxTokens, stop), CancellationToken.None).ConfigureAwait(false);
@@ -171,13 +203,13 @@ public sealed class Engine : IDisposable
             while (!stop.IsCancellationRequested && await Task.Run(generation.Next, CancellationToken.None).ConfigureAwait(false) is { } id)
             {
                 bool inside = thinking.Inside;
-                string piece = thinking.Marks(id) ? text.Flush() : thinking.Trim(text.Append(id));
-                if (piece.Length > 0) yield return new GenerationUpdate(piece, inside);
+                string more = thinking.Marks(id) ? text.Flush() : thinking.Trim(text.Append(id));
+                if (more.Length > 0) yield return new GenerationUpdate(more, inside);
             }
             if (text.Flush() is { Length: > 0 } rest) yield return new GenerationUpdate(rest, thinking.Inside);
             LastReport = generation.Report();
         }
-        finally { turn.Release(); }
+        finally { gate.Release(); }
     }
 
     /// <summary>Ids the tokenizer knows; without one, all rows of the head.</summary>
@@ -185,11 +217,11 @@ public sealed class Engine : IDisposable
 
     public void Dispose()
     {
-        turn.Wait(); // a generation that runs holds the turn
+        gate.Wait(); // for a generation that runs
         Runner.Dispose();
         Model.Dispose();
         Device.Dispose();
         file.Dispose();
-        turn.Dispose();
+        gate.Dispose();
     }
 }

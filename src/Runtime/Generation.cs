@@ -9,8 +9,12 @@ namespace Tessera;
 /// <summary>Why a generation ended.</summary>
 public enum EndReason { Stopped, EndOfAnswer, MaxTokens, ContextFull }
 
-/// <summary>What a generation did: times in seconds, the bytes of weights read per token, and a hash of the last logits that compares runs on one device.</summary>
-public sealed record GenerationReport(int PromptTokens, int CachedTokens, int Tokens, double PrefillSeconds, double DecodeSeconds, long StepBytes, uint LogitsHash, EndReason End)
+/// <summary>The prompt leaves no room for an answer.</summary>
+public sealed class ContextFullException(string message) : TesseraException(message);
+
+/// <summary>What a generation did: times in seconds, the bytes of weights read per token, and a hash of the last logits that compares runs on one device (0: nothing was drawn).</summary>
+public sealed record GenerationReport(
+    int PromptTokens, int CachedTokens, int Tokens, double PrefillSeconds, double DecodeSeconds, long StepBytes, uint LogitsHash, EndReason End)
 {
     public double TokensPerSecond => DecodeSeconds > 0 ? Math.Max(0, Tokens - 1) / DecodeSeconds : 0;
 
@@ -18,7 +22,7 @@ public sealed record GenerationReport(int PromptTokens, int CachedTokens, int To
     public double BytesPerSecond => TokensPerSecond * StepBytes;
 }
 
-/// <summary>One answer in the making: the prompt is computed at once, then <see cref="Next"/> gives a token at a time, without allocating. Cancelling ends a long prompt after the piece that runs.</summary>
+/// <summary>One answer in the making: the prompt is computed at once, then <see cref="Next"/> gives a token at a time, without allocating. Cancelling ends a long prompt where it is.</summary>
 public sealed class Generation
 {
     readonly Engine engine;
@@ -40,7 +44,7 @@ public sealed class Generation
         sampler = new Sampler(sampling, engine.Runner.RealIds);
         if (prompt.Length == 0) throw new TesseraException("the prompt is empty: expected at least one token");
         if (prompt.Length >= engine.Context)
-            throw new TesseraException($"the prompt has {prompt.Length} tokens, the context holds {engine.Context} with the answer; shorten it or load with a larger context");
+            throw new ContextFullException($"the prompt has {prompt.Length} tokens, the context holds {engine.Context} with the answer; shorten it or load with a larger context");
         foreach (int id in prompt)
             if ((uint)id >= (uint)engine.Info.Config.Vocabulary) throw new TesseraException($"token {id}: expected 0 to {engine.Info.Config.Vocabulary - 1}");
         if (Penalised)
@@ -73,8 +77,8 @@ public sealed class Generation
 
     public GenerationReport Report()
     {
-        float[] logits = engine.LastLogits();
-        return new(promptTokens, cachedTokens, tokens, prefillSeconds, Stopwatch.GetElapsedTime(0, decodeTicks).TotalSeconds, engine.StepBytes, XxHash32.HashToUInt32(MemoryMarshal.AsBytes<float>(logits)), end);
+        uint hash = tokens > 0 ? XxHash32.HashToUInt32(MemoryMarshal.AsBytes<float>(engine.LastLogits())) : 0;
+        return new(promptTokens, cachedTokens, tokens, prefillSeconds, Stopwatch.GetElapsedTime(0, decodeTicks).TotalSeconds, engine.StepBytes, hash, end);
     }
 
     int? Take(int id)
@@ -124,7 +128,7 @@ public sealed class Generation
             batch.Clear();
             for (int i = 0; i < count; i++) batch.Add(rest[at + i], 0, cached.Count + i, wanted: at + i == rest.Length - 1);
             if (batch.WantedCount > 0) Penalise(batch);
-            engine.Runner.Run();
+            if (!engine.Runner.Run(stop)) return false;
             for (int i = 0; i < count; i++) cached.Add(rest[at + i]);
             at += count;
         }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json;
 using Tessera.Testing;
 using Xunit;
@@ -14,9 +15,9 @@ public class CommandTests
     {
         var run = Command.Run("Chat", "--device", "host", "Write 4217 in French.");
         Assert.Equal(0, run.ExitCode);
-        string[] lines = run.Output.TrimEnd().Split('\n');
-        Assert.Equal(Answer, lines[^2]);
-        Assert.Matches(@"^# numbers-dense q8 fast on host \(.+\) · \d+ tok · [\d.]+ tok/s · [\d.]+ ms/tok · [\d.]+ GB/s \(\d+ % of [\d.]+ measured\) · .*logits #[0-9a-f]{8}$", lines[^1]);
+        Assert.Equal($"{Answer}\n", run.Output); // and nothing else
+        Assert.Matches(@"^# numbers-dense q8 fast on host \(.+\) · \d+ tok · [\d.]+ tok/s · [\d.]+ ms/tok · [\d.]+ GB/s \(\d+ % of [\d.]+ measured\) · .*logits #[0-9a-f]{8}$",
+            run.Errors.TrimEnd().Split('\n')[^1]);
     }
 
     [Fact]
@@ -31,11 +32,129 @@ public class CommandTests
     }
 
     [Fact]
-    public void The_sample_answers()
+    public void The_sample_answers_from_any_folder_and_on_Vulkan()
     {
-        var run = Command.Run("Embedding");
-        Assert.Equal(0, run.ExitCode);
+        string program = Path.Combine(Command.Built("Embedding"), "Tessera.Embedding"), model = Path.Combine(Repository.Root, "models/numbers-dense.tessera");
+        var run = Command.Start("/bin/sh", ["-c", "cd / && exec \"$PROGRAM\""], ("PROGRAM", program));
+        Assert.True(run.ExitCode == 0, run.Errors);
         Assert.StartsWith(Answer, run.Output);
+        string device = TestDevices.Named("lavapipe"); // the sample references the runtime alone
+        run = Command.Run("Embedding", model, "Write 4217 in French.", device);
+        Assert.True(run.ExitCode == 0, run.Errors);
+        Assert.StartsWith($"{Answer}\n{device}: ", run.Output);
+    }
+
+    static Command Shell(string script, params (string, string)[] environment) =>
+        Command.Start("/bin/sh", ["-c", script], [("CHAT", $"{Path.Combine(Command.Built("Chat"), "Tessera.Chat")}"), .. environment]);
+
+    [Theory]
+    [InlineData("@LICENSE")]
+    [InlineData("[suggest]")]
+    [InlineData("[diagram]")]
+    [InlineData("[x]")]
+    public void A_prompt_is_taken_as_it_is(string prompt)
+    {
+        var run = Command.Run("Chat", prompt, "--device", "host", "--max-tokens", "1", "--temperature", "0");
+        Assert.True(run.ExitCode == 0, run.Errors);
+        // One token of the same prompt after a bare --: read as text in any parser.
+        var plain = Command.Run("Chat", "--device", "host", "--max-tokens", "1", "--temperature", "0", "--", prompt);
+        string Hash(string text) => System.Text.RegularExpressions.Regex.Match(text, @"prompt \d+ tok .*logits #[0-9a-f]{8}").Value.Split('#')[^1];
+        Assert.NotEqual("", Hash(run.Errors));
+        Assert.Equal(Hash(plain.Errors), Hash(run.Errors));
+    }
+
+    [Theory]
+    [InlineData("--temperature", "0,7", "--temperature: expected 0 to 100, found '0,7'")]
+    [InlineData("--temperature", "nan", "--temperature: expected 0 to 100, found 'nan'")]
+    [InlineData("--temperature", " 1", "--temperature: expected 0 to 100, found ' 1'")]
+    [InlineData("--temperature", "warm", "--temperature: expected 0 to 100, found 'warm'")]
+    [InlineData("--seed", "-1", "--seed: expected 0 or more, found '-1'")]
+    [InlineData("--seed", "99999999999", "--seed: expected a whole number, 0 or more, found '99999999999'")]
+    [InlineData("--max-tokens", "1.5", "--max-tokens: expected a whole number, 0 or more, found '1.5'")]
+    [InlineData("--context", "1_000", "--context: expected a whole number, 0 or more, found '1_000'")]
+    public void A_number_is_read_the_same_everywhere_or_refused_in_plain_words(string option, string value, string says)
+    {
+        var run = Command.Start(Path.Combine(Command.Built("Chat"), "Tessera.Chat"), [option, value, "hi"], ("LC_ALL", "de_DE.UTF-8"));
+        Assert.Equal((2, $"{says}. Try --help."), (run.ExitCode, run.Errors.TrimEnd()));
+    }
+
+    [Theory]
+    [InlineData(0, "\"$CHAT\" --device host 'Write 4217 in French.' 2>&-")]
+    [InlineData(1, "\"$CHAT\" --model nowhere.tessera hi 2>&-")]
+    [InlineData(2, "\"$CHAT\" --temperature 900 hi 2>&-")]
+    [InlineData(0, "\"$CHAT\" --device host 'Write 4217 in French.' 2>/dev/full")]
+    public void Standard_error_may_be_closed(int code, string script)
+    {
+        var run = Shell(script);
+        Assert.Equal((code, code == 0 ? $"{Answer}\n" : ""), (run.ExitCode, run.Output));
+    }
+
+    [Fact]
+    public void Commands_of_the_chat_answer()
+    {
+        var run = Shell("printf '/think\\n/no-think\\n/new\\n/nonsense\\n/help\\nWrite 4217 in French.\\n' | \"$CHAT\" --device host --temperature 0");
+        Assert.Equal((0, $"{Answer}\n"), (run.ExitCode, run.Output));
+        foreach (string says in new[] { "thinking before answering", "answering without thinking", "a new conversation", "/nonsense: no such command; /help lists them", "/new       forget" })
+            Assert.Contains(says, run.Errors);
+    }
+
+    [Fact]
+    public void A_full_context_points_to_new()
+    {
+        var run = Shell("printf 'Write 4217 in French.\\nWrite 4217 in French.\\n' | \"$CHAT\" --device host --temperature 0 --context 32");
+        Assert.True(run.ExitCode == 0, run.Errors);
+        Assert.Contains("the context is full", run.Errors); // the first answer fills it
+        Assert.Contains("the context holds 32", run.Errors); // the second question has no room
+        Assert.Equal(2, System.Text.RegularExpressions.Regex.Count(run.Errors, "/new forgets the conversation"));
+    }
+
+    [Fact]
+    public void A_file_that_cannot_answer_opens_no_chat()
+    {
+        string file = Path.Combine(Path.GetTempPath(), $"tessera-{Guid.NewGuid():N}.tessera");
+        try
+        {
+            var made = Command.Run("Convert", Repository.Golden("models/tiny-f16"), "-o", file);
+            Assert.True(made.ExitCode == 0, made.Errors);
+            var run = Command.Run("Chat", "--device", "host", "--model", file);
+            Assert.Equal(1, run.ExitCode);
+            Assert.Contains("holds no tokenizer or no chat template", run.Errors.TrimEnd().Split('\n')[^1]);
+            Assert.DoesNotContain("/help", run.Errors);
+        }
+        finally { File.Delete(file); }
+    }
+
+    [Theory]
+    [InlineData("", true)]
+    [InlineData("1", false)]
+    public void Thinking_is_dimmed_on_a_terminal_but_for_NO_COLOR(string value, bool dimmed)
+    {
+        var run = Shell("script -qec \"$CHAT --device host --temperature 0 'Write 4217 in French.'\" /dev/null", ("NO_COLOR", value), ("TERM", "xterm"));
+        Assert.True(run.ExitCode == 0, run.Output);
+        Assert.Contains(Answer, run.Output);
+        Assert.Equal(dimmed, run.Output.Contains("\u001b[2m", StringComparison.Ordinal));
+        Assert.Contains("# numbers-dense", run.Output); // the terminal shows both streams
+    }
+
+    [Theory]
+    [InlineData("INT", 0)]
+    [InlineData("TERM", 1)]
+    public void A_signal_at_the_prompt_ends_the_chat(string signal, int code)
+    {
+        if (OperatingSystem.IsWindows()) Assert.Skip("sends a signal, which Windows has not");
+        var info = new ProcessStartInfo(Path.Combine(Command.Built("Chat"), "Tessera.Chat"), ["--device", "host"])
+        {
+            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
+        };
+        using var chat = Process.Start(info)!;
+        try
+        {
+            while (chat.StandardError.ReadLine() is { } line && !line.StartsWith("/help", StringComparison.Ordinal)) { }
+            Assert.Equal(0, Command.Start("/bin/sh", "-c", $"kill -{signal} {chat.Id}").ExitCode);
+            Assert.True(chat.WaitForExit(20_000), "it goes on");
+            Assert.Equal(code, chat.ExitCode);
+        }
+        finally { chat.Kill(); }
     }
 
     [Fact]

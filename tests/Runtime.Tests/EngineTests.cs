@@ -34,7 +34,7 @@ public class EngineTests(TrainedModel model) : IClassFixture<TrainedModel>
     }
 
     [Fact]
-    public async Task Pieces_add_up_to_the_goldens_text()
+    public async Task Updates_add_up_to_the_goldens_text()
     {
         foreach (var one in TrainedModel.Conversations)
         {
@@ -111,16 +111,16 @@ public class EngineTests(TrainedModel model) : IClassFixture<TrainedModel>
     public async Task Cancelling_ends_an_answer_and_not_the_engine()
     {
         using var stop = new CancellationTokenSource();
-        int pieces = 0;
+        int updates = 0;
         await foreach (var _ in model.Q8.Generate("Write 9999 in English.", greedy, stop.Token))
-            if (++pieces == 3) stop.Cancel();
-        Assert.InRange(pieces, 3, 4);
+            if (++updates == 3) stop.Cancel();
+        Assert.InRange(updates, 3, 4);
         Assert.Equal(EndReason.Stopped, model.Q8.LastReport!.End);
         Assert.Contains("vingt-trois", (await TrainedModel.Collect(model.Q8.Generate("Write 23 in French.", greedy))).Answer);
     }
 
     [Fact]
-    public void Cancelling_ends_a_prompt_between_its_pieces()
+    public void Cancelling_ends_a_prompt_between_its_chunks()
     {
         int[] prompt = [.. Enumerable.Range(0, 3 * Engine.PrefillTokens).Select(i => i * 7 % 2000)];
         using var engine = Engine.Load(model.Q8Path, new EngineOptions { Device = "host", Context = 4 * Engine.PrefillTokens });
@@ -134,6 +134,16 @@ public class EngineTests(TrainedModel model) : IClassFixture<TrainedModel>
         Assert.Equal((EndReason.Stopped, 0, 0), (cut.Report().End, cut.Report().PromptTokens, cut.Report().Tokens));
         var again = engine.Start(prompt, SamplingOptions.Greedy, 1);
         Assert.Equal((first, hash), (again.Next(), again.Report().LogitsHash));
+    }
+
+    [Fact]
+    public void Cancelling_before_anything_was_computed_reports_nothing()
+    {
+        using var engine = Engine.Load(model.Q8Path, new EngineOptions { Device = "host" });
+        var stopped = engine.Start([5, 6, 7], SamplingOptions.Greedy, 1, new CancellationToken(canceled: true));
+        Assert.Null(stopped.Next());
+        Assert.Equal((EndReason.Stopped, 0, 0u), (stopped.Report().End, stopped.Report().Tokens, stopped.Report().LogitsHash));
+        Assert.Throws<OperationCanceledException>(() => Engine.Load(model.Q8Path, new EngineOptions { Device = "host" }, new CancellationToken(canceled: true)));
     }
 
     [Fact]
@@ -179,7 +189,7 @@ public class EngineTests(TrainedModel model) : IClassFixture<TrainedModel>
     [Fact]
     public void Wrong_requests_are_told()
     {
-        string Told(Action act) => Assert.Throws<TesseraException>(act).Message;
+        string Told(Action act) => Assert.ThrowsAny<TesseraException>(act).Message;
         Assert.Contains("prompt is empty", Told(() => model.Q8.Start([], SamplingOptions.Greedy)));
         Assert.Contains("token 99999: expected 0 to", Told(() => model.Q8.Start([99999], SamplingOptions.Greedy)));
         Assert.Contains("the context holds", Told(() => model.Q8.Start(new int[model.Q8.Context], SamplingOptions.Greedy)));
@@ -187,8 +197,12 @@ public class EngineTests(TrainedModel model) : IClassFixture<TrainedModel>
         Assert.Contains("temperature must be", Told(() => model.Q8.Start([1], new SamplingOptions { Temperature = float.NaN })));
         Assert.Contains("device 'gpu': expected", Told(() => Engine.Load(model.Q8Path, new EngineOptions { Device = "gpu" })));
         Assert.Contains("expected 1 to 4096 tokens", Told(() => Engine.Load(model.Q8Path, new EngineOptions { Device = "host", Context = 5000 })));
+        Assert.Contains("cache type 7: expected", Told(() => Engine.Load(model.Q8Path, new EngineOptions { Device = "host", Cache = (CacheType)7 })));
+        Assert.Contains("threads -1: expected", Told(() => Engine.Load(model.Q8Path, new EngineOptions { Device = "host", Threads = -1 })));
+        Assert.Contains("found null", Told(() => model.Q8.Generate((IEnumerable<ChatMessage>)null!)));
         using var bare = new GoldenModel("tiny-f16");
         using var engine = Engine.Load(bare.FilePath, new EngineOptions { Device = "host" });
+        Assert.False(engine.CanChat);
         Assert.Contains("holds no tokenizer", Told(() => engine.Generate("hi")));
     }
 

@@ -55,11 +55,11 @@ public sealed class TrainedModel : IDisposable
         return (double)right / Questions.Count;
     }
 
-    /// <summary>All pieces of an answer, thinking and answer apart.</summary>
-    public static async Task<(string Thinking, string Answer)> Collect(IAsyncEnumerable<GenerationUpdate> pieces)
+    /// <summary>The whole of an answer, thinking and answer apart.</summary>
+    public static async Task<(string Thinking, string Answer)> Collect(IAsyncEnumerable<GenerationUpdate> updates)
     {
         StringBuilder thinking = new(), answer = new();
-        await foreach (var update in pieces) (update.Thinking ? thinking : answer).Append(update.Text);
+        await foreach (var update in updates) (update.Thinking ? thinking : answer).Append(update.Text);
         return (thinking.ToString(), answer.ToString());
     }
 

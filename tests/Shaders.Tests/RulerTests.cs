@@ -95,7 +95,7 @@ public class RulerTests
             throw new TesseraException("no memory");
         }
 
-        public unsafe DeviceMemory Load(byte* bytes, long count) => device.Load(bytes, count);
+        public unsafe DeviceMemory Load(byte* bytes, long count, Action<long>? copied = null) => device.Load(bytes, count);
 
         public void Write(in Tensor to, ReadOnlySpan<byte> bytes) => device.Write(to, bytes);
 

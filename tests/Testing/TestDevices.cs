@@ -65,9 +65,7 @@ public static class TestDevices
     /// <summary>The catalogue's name of a device; lavapipe is wherever it was found.</summary>
     public static string Named(string name)
     {
-        DeviceCatalog.Register(VulkanDevice.Backend);
-        DeviceCatalog.Register(IlgpuDevice.Cuda);
-        DeviceCatalog.Register(IlgpuDevice.OpenCl);
+        IlgpuDevices.Register();
         if (name != "lavapipe") return name;
         var lavapipe = Array.Find(found, d => d.Kind == DeviceKind.Software && d.Name.StartsWith("vulkan", StringComparison.Ordinal));
         if (lavapipe is not null) return lavapipe.Name;

@@ -2,42 +2,50 @@ using System.Text;
 
 namespace Tessera.Chat;
 
-/// <summary>The turns so far, and how an answer is shown: thinking dimmed on a terminal and left out of a pipe, then the answer, then where and how fast it ran.</summary>
+/// <summary>The messages so far, and how an answer is shown: on standard output the answer alone (on a terminal its thinking before it, dimmed), on standard error where and how fast it ran.</summary>
 sealed class Conversation(Engine engine, GenerationOptions options, string? system)
 {
-    readonly List<ChatMessage> turns = system is null ? [] : [new ChatMessage("system", system)];
+    readonly List<ChatMessage> messages = system is null ? [] : [new ChatMessage("system", system)];
 
     /// <summary>Thinking on or off; null: as the model's template has it.</summary>
     public bool? Thinking { get; set; } = options.Thinking;
 
     public Engine Engine => engine;
 
-    public void Forget() => turns.RemoveRange(system is null ? 0 : 1, turns.Count - (system is null ? 0 : 1));
+    public void Forget() => messages.RemoveRange(system is null ? 0 : 1, messages.Count - (system is null ? 0 : 1));
 
-    /// <summary>Asks and shows the answer as it comes. Cancelling ends the answer; what was said stays in the conversation.</summary>
-    public async Task Ask(string question, CancellationToken stop)
+    /// <summary>Answers a question and shows the answer as it comes. Cancelling ends the answer; what was generated stays in the conversation.</summary>
+    public async Task Answer(string question, CancellationToken stop)
     {
-        turns.Add(new ChatMessage("user", question));
+        messages.Add(new ChatMessage("user", question));
         var answer = new StringBuilder();
-        bool terminal = !Console.IsOutputRedirected, dimmed = false;
+        bool terminal = !Console.IsOutputRedirected, thinking = false;
+        bool dims = terminal && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"));
         try
         {
-            await foreach (var update in engine.Generate(turns, options with { Thinking = Thinking }, stop))
+            await foreach (var update in engine.Generate(messages, options with { Thinking = Thinking }, stop))
             {
                 if (!update.Thinking) answer.Append(update.Text);
-                if (terminal && update.Thinking != dimmed) Console.Write((dimmed = update.Thinking) ? "\u001b[2m" : "\u001b[0m\n");
+                if (terminal && update.Thinking != thinking)
+                {
+                    thinking = update.Thinking;
+                    Console.Write($"{(dims ? thinking ? "\u001b[2m" : "\u001b[0m" : "")}{(thinking ? "" : "\n")}");
+                }
                 if (terminal || !update.Thinking) Console.Write(Shown(update.Text));
             }
         }
         catch
         {
-            turns.RemoveAt(turns.Count - 1); // the question was not taken
+            messages.RemoveAt(messages.Count - 1); // the question was not taken
             throw;
         }
-        if (dimmed) Console.Write("\u001b[0m");
+        finally
+        {
+            if (dims && thinking) Console.Write("\u001b[0m");
+        }
         Console.WriteLine();
-        turns.Add(new ChatMessage("assistant", answer.ToString()));
-        Console.WriteLine(RunLine.Of(engine, engine.LastReport!));
+        messages.Add(new ChatMessage("assistant", answer.ToString()));
+        Console.Error.WriteLine(RunLine.Of(engine, engine.LastReport!));
     }
 
     /// <summary>Control characters of an answer must not steer the terminal.</summary>

@@ -1,3 +1,5 @@
+using Tessera.Tools;
+
 namespace Tessera.Chat;
 
 /// <summary>A chat in the terminal. Ctrl-C stops the answer; at the prompt it ends the program.</summary>
@@ -12,37 +14,67 @@ static class Interactive
         Ctrl-C stops an answer.
         """;
 
-    public static int Run(Conversation conversation)
+    /// <param name="stop">Ends the chat at once, wherever it is.</param>
+    public static int Run(Conversation conversation, CancellationToken stop)
     {
-        Console.Error.WriteLine("/help lists the commands");
         CancellationTokenSource? answering = null;
-        Console.CancelKeyPress += (_, e) =>
+        void Interrupt()
         {
             if (answering is { } running) running.Cancel();
             else Environment.Exit(0);
-            e.Cancel = true;
-        };
-        while (true)
+        }
+        using var stopping = stop.Register(() =>
         {
-            if (!Console.IsInputRedirected) Console.Write("> ");
+            if (answering is { } running) running.Cancel();
+            else Environment.Exit(1);
+        });
+        Cli.Interrupt = Interrupt;
+        Console.Error.WriteLine("/help lists the commands");
+        while (!stop.IsCancellationRequested)
+        {
+            if (!Console.IsInputRedirected) Console.Error.Write("> ");
             if (Console.ReadLine() is not { } line) return 0;
-            switch (line.Trim())
+            if (Command(conversation, line.Trim()) is { } reply)
             {
-                case "": continue;
-                case "/quit": return 0;
-                case "/help": Console.WriteLine(Help); continue;
-                case "/new": conversation.Forget(); continue;
-                case "/think": conversation.Thinking = true; continue;
-                case "/no-think": conversation.Thinking = false; continue;
-                case ['/', ..] command when !command.Contains(' '): Console.Error.WriteLine($"{command}: no such command; /help lists them"); continue;
+                if (reply == Quit) return 0;
+                if (reply.Length > 0) Console.Error.WriteLine(reply);
+                continue;
             }
             using (answering = new CancellationTokenSource())
             {
-                try { conversation.Ask(line, answering.Token).GetAwaiter().GetResult(); }
-                catch (TesseraException e) { Console.Error.WriteLine(e.Message); } // this turn failed, not the chat
+                try
+                {
+                    conversation.Answer(line, answering.Token).GetAwaiter().GetResult();
+                    if (conversation.Engine.LastReport!.End == EndReason.ContextFull) Console.Error.WriteLine(Full);
+                }
+                catch (TesseraException e) { Console.Error.WriteLine(e is ContextFullException ? $"{e.Message}. {Full}" : e.Message); } // this answer failed, not the chat
                 catch (OperationCanceledException) { } // stopped before it began
+                finally { answering = null; }
             }
-            answering = null;
         }
+        return 1;
+    }
+
+    const string Quit = "/quit", Full = "/new forgets the conversation and begins another.";
+
+    /// <summary>What a line that is no question is answered; null: it is a question.</summary>
+    static string? Command(Conversation conversation, string line)
+    {
+        switch (line)
+        {
+            case "": return "";
+            case Quit: return Quit;
+            case "/help": return Help;
+            case "/new":
+                conversation.Forget();
+                return "a new conversation";
+            case "/think":
+                conversation.Thinking = true;
+                return "thinking before answering, where the model's template knows it";
+            case "/no-think":
+                conversation.Thinking = false;
+                return "answering without thinking";
+        }
+        return line[0] == '/' && !line.Contains(' ') && !line[1..].Contains('/') ? $"{line}: no such command; /help lists them" : null;
     }
 }

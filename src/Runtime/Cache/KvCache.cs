@@ -8,7 +8,7 @@ public sealed class KvCache : IDisposable
 {
     readonly DeviceMemory memory;
     readonly int[] table;                // (sequences, blocksPerSequence)
-    readonly int[] held;                 // blocks that each sequence holds
+    readonly int[] taken;                // blocks that each sequence has
     readonly int[] free;                 // a stack of free blocks
     int freeCount;
 
@@ -16,12 +16,12 @@ public sealed class KvCache : IDisposable
     {
         (Sequences, BlocksPerSequence) = (sequences, blocksPerSequence);
         int blocks = sequences * blocksPerSequence;
-        long plane = (KvBlock.Bytes(type, kvHeads, headDim, blocks) + 255) / 256 * 256;
+        long plane = PlaneBytes(type, kvHeads, headDim, blocks);
         memory = device.Allocate(2 * layers * plane);
         Keys = [.. Enumerable.Range(0, layers).Select(i => KvBlock.Tensor(memory, 2 * i * plane, type, kvHeads, headDim, blocks))];
         Values = [.. Enumerable.Range(0, layers).Select(i => KvBlock.Tensor(memory, (2 * i + 1) * plane, type, kvHeads, headDim, blocks))];
         table = new int[blocks];
-        held = new int[sequences];
+        taken = new int[sequences];
         free = [.. Enumerable.Range(0, blocks).Reverse()];
         freeCount = blocks;
     }
@@ -40,8 +40,11 @@ public sealed class KvCache : IDisposable
     /// <summary>The block table, (sequences, blocksPerSequence).</summary>
     public ReadOnlySpan<int> Table => table;
 
-    /// <summary>Bytes of keys and values that one token takes over all layers.</summary>
-    public static long BytesPerToken(DType type, int layers, int kvHeads, int headDim) => 2 * layers * kvHeads * KvBlock.HeadBytes(type, headDim) / KvBlock.Tokens;
+    /// <summary>What a cache allocates.</summary>
+    public static long Bytes(DType type, int layers, int kvHeads, int headDim, int sequences, int blocksPerSequence) =>
+        2 * layers * PlaneBytes(type, kvHeads, headDim, sequences * blocksPerSequence);
+
+    static long PlaneBytes(DType type, int kvHeads, int headDim, int blocks) => (KvBlock.Bytes(type, kvHeads, headDim, blocks) + 255) / 256 * 256;
 
     /// <summary>The slot of a position, block · 16 + place; takes a free block where the sequence has none there yet.</summary>
     /// <exception cref="TesseraException">The context is full.</exception>
@@ -49,8 +52,8 @@ public sealed class KvCache : IDisposable
     {
         int index = position / KvBlock.Tokens;
         if (index >= BlocksPerSequence) throw new TesseraException($"the context of {Context} tokens is full; start a new conversation or load with a larger context");
-        while (held[sequence] <= index)
-            table[sequence * BlocksPerSequence + held[sequence]++] = free[--freeCount];
+        while (taken[sequence] <= index)
+            table[sequence * BlocksPerSequence + taken[sequence]++] = free[--freeCount];
         return table[sequence * BlocksPerSequence + index] * KvBlock.Tokens + position % KvBlock.Tokens;
     }
 
@@ -58,8 +61,8 @@ public sealed class KvCache : IDisposable
     public void Truncate(int sequence, int length)
     {
         int kept = (length + KvBlock.Tokens - 1) / KvBlock.Tokens;
-        while (held[sequence] > kept)
-            free[freeCount++] = table[sequence * BlocksPerSequence + --held[sequence]];
+        while (taken[sequence] > kept)
+            free[freeCount++] = table[sequence * BlocksPerSequence + --taken[sequence]];
     }
 
     public void Dispose() => memory.Dispose();

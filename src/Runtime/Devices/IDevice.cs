@@ -24,7 +24,8 @@ public interface IDevice : IDisposable
     DeviceMemory Allocate(long bytes, bool shared = false);
 
     /// <summary>Makes bytes of a mapped file readable by kernels: in place on the host, uploaded elsewhere. The caller keeps the mapping alive.</summary>
-    unsafe DeviceMemory Load(byte* bytes, long count);
+    /// <param name="copied">Is given the bytes of each part that was copied; what it throws ends the copy, and nothing stays on the device.</param>
+    unsafe DeviceMemory Load(byte* bytes, long count, Action<long>? copied = null);
 
     /// <summary>Copies into a tensor, in order with the recordings submitted.</summary>
     void Write(in Tensor to, ReadOnlySpan<byte> bytes);

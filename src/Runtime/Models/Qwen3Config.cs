@@ -49,7 +49,8 @@ public sealed record Qwen3Config
         if (Moe is { } moe)
         {
             Require(moe.Experts is > 0 and <= RouterOp.MaxExperts, $"experts must be 1 to {RouterOp.MaxExperts}", moe.Experts);
-            Require(moe.Active > 0 && moe.Active <= Math.Min(moe.Experts, RouterOp.MaxPerToken), $"experts per token must be 1 to {Math.Min(moe.Experts, RouterOp.MaxPerToken)}", moe.Active);
+            int active = Math.Min(moe.Experts, RouterOp.MaxPerToken);
+            Require(moe.Active > 0 && moe.Active <= active, $"experts per token must be 1 to {active}", moe.Active);
             Require(moe.Ffn is > 0 and <= 1 << 20, "the experts' feed-forward size must be 1 to 1048576", moe.Ffn);
             Require(moe.SparseStep > 0, "decoder_sparse_step must be 1 or more", moe.SparseStep);
             Require(moe.DenseLayers is { } dense && dense.Length <= Layers, $"the dense layers must be a list of at most {Layers}", moe.DenseLayers?.Length ?? 0);

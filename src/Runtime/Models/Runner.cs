@@ -8,6 +8,8 @@ namespace Tessera.Runtime.Models;
 /// <summary>A model on one device, ready to step: buffers, cache, and one recording for each bucket of tokens and wanted rows.</summary>
 public sealed class Runner : IDisposable
 {
+    const int MinCutTokens = 64;                             // a step of fewer is one submission
+
     readonly IDevice device;
     readonly Qwen3Config config;
     readonly Qwen3Weights weights;
@@ -42,11 +44,15 @@ public sealed class Runner : IDisposable
 
     /// <summary>What a runner of these limits allocates on its device, weights apart.</summary>
     public static long Bytes(Qwen3Config c, DType matrices, Numerics numerics, BatchLimits limits, DType? cache = null) =>
-        KvCache.BytesPerToken(cache ?? numerics.Cache(), c.Layers, c.KvHeads, c.HeadDim) * limits.Sequences * limits.BlocksPerSequence * KvBlock.Tokens
-        + Activations.Bytes(c, matrices, numerics, limits.Tokens, limits.Wanted) + SharedBytes(c, limits);
+        KvCache.Bytes(cache ?? numerics.Cache(), c.Layers, c.KvHeads, c.HeadDim, limits.Sequences, limits.BlocksPerSequence) + ScratchBytes(c, matrices, numerics, limits);
+
+    /// <summary>The same without the cache: activations, inputs and results of the largest step.</summary>
+    public static long ScratchBytes(Qwen3Config c, DType matrices, Numerics numerics, BatchLimits limits) =>
+        Activations.Bytes(c, matrices, numerics, limits.Tokens, limits.Wanted) + SharedBytes(c, limits);
 
     /// <summary>Computes the batch. Returns when it is submitted; reading the results waits.</summary>
-    public void Run()
+    /// <returns>False where <paramref name="stop"/> ended a long step half-way: its results are none, and the cache behind its first position is to be written again.</returns>
+    public bool Run(CancellationToken stop = default)
     {
         var b = Batch;
         for (int i = 0; i < b.Count; i++)
@@ -67,11 +73,31 @@ public sealed class Runner : IDisposable
         StepInputs.Upload<int>(device, to.EditCounts, b.EditCounts.AsSpan(0, b.WantedCount));
         StepInputs.Upload<int>(device, to.Count, [b.Count]);
         StepInputs.Upload<int>(device, to.WantedCount, [b.WantedCount]);
-        device.Submit(step.Recording);
+        for (int i = 0; i < step.Parts.Length; i++)
+        {
+            if (i > 0 && stop.CanBeCanceled) device.Wait(); // the part before: one at a time is in flight anyway
+            if (i > 0 && stop.IsCancellationRequested) return false;
+            device.Submit(step.Parts[i]);
+        }
+        return true;
     }
+
+    /// <summary>Where the batch was computed, for an error's text.</summary>
+    internal string DeviceName => device.Name;
+
+    /// <summary>Seconds on a slow device after which a step of many tokens is cut, so that it can be stopped.</summary>
+    internal double MaxPartSeconds { get; init; } = 0.1;
 
     /// <summary>The candidates of wanted row <paramref name="row"/>: 64 pairs of id and logit bits.</summary>
     public void ReadBest(int row, Span<int> best) => device.Read(Row(Results.Best, row, best.Length * 4), MemoryMarshal.AsBytes(best));
+
+    /// <summary>The log-sum-exp of a wanted row's logits, after penalties: not finite where one of them is not a number or infinite.</summary>
+    public float ReadLogSumExp(int row)
+    {
+        float sum = 0;
+        device.Read(Results.Stats with { Offset = Results.Stats.Offset + row * 8L + 4, Bytes = 4 }, MemoryMarshal.AsBytes(new Span<float>(ref sum)));
+        return sum;
+    }
 
     /// <summary>All logits of a wanted row, (vocabulary), after penalties.</summary>
     public void ReadLogits(int row, Span<float> logits) =>
@@ -84,11 +110,11 @@ public sealed class Runner : IDisposable
     public void Wait() => device.Wait();
 
     /// <summary>Runs the last step once more, call by call: what each computed and its seconds.</summary>
-    public IReadOnlyList<(Call Call, double Seconds)> Profile() => [.. last!.Recording.Calls.Zip(device.Profile(last.Recording))];
+    public IReadOnlyList<(Call Call, double Seconds)> Profile() => [.. last!.Parts.SelectMany(part => part.Calls.Zip(device.Profile(part)))];
 
     public void Dispose()
     {
-        foreach (var step in steps.Values) step.Recording.Dispose();
+        foreach (var part in steps.Values.SelectMany(step => step.Parts)) part.Dispose();
         Cache.Dispose();
         activations.Dispose();
         shared.Dispose();
@@ -110,7 +136,29 @@ public sealed class Runner : IDisposable
         var at = new Arena(shared);
         var to = StepInputs.In(at, Limits, config.HeadDim, RealIds, tokens, wanted);
         var buffers = Activations.In(activations, at, config, weights.Type, numerics, tokens, wanted);
-        return new Step(to, buffers, device.Record(gpu => Qwen3.Forward(gpu, config, weights, Cache, to, buffers)));
+        void Page(IRecorder gpu) => Qwen3.Forward(gpu, config, weights, Cache, to, buffers);
+        var whole = new CallList();
+        Page(whole);
+        return new Step(to, buffers, [.. Cuts(whole.Calls, tokens).Select(calls => device.Record(gpu => Page(new PartRecorder(gpu, calls))))]);
+    }
+
+    /// <summary>The calls of each part of a step: one part where few tokens are computed, as in decoding.</summary>
+    List<Range> Cuts(Call[] calls, int tokens)
+    {
+        var cuts = new List<Range>();
+        int first = 0;
+        double seconds = 0;
+        for (int i = 0; i < calls.Length && tokens >= MinCutTokens; i++)
+        {
+            if (i > first && seconds > MaxPartSeconds)
+            {
+                cuts.Add(first..i);
+                (first, seconds) = (i, 0);
+            }
+            seconds += calls[i].Flops(Workload.Full) / 1e12;
+        }
+        cuts.Add(first..calls.Length);
+        return cuts;
     }
 
     /// <summary>The next power of two, at most the limit.</summary>
@@ -127,5 +175,17 @@ public sealed class Runner : IDisposable
         return sizes.Used;
     }
 
-    sealed record Step(StepInputs Inputs, Activations Buffers, Recording Recording);
+    sealed record Step(StepInputs Inputs, Activations Buffers, Recording[] Parts);
+
+    /// <summary>Passes on the calls of one part of a page.</summary>
+    sealed class PartRecorder(IRecorder to, Range calls) : IRecorder
+    {
+        int index;
+
+        public void Launch<TArgs>(Kernel kernel, in TArgs args, params ReadOnlySpan<Tensor> tensors) where TArgs : unmanaged
+        {
+            if (index >= calls.Start.Value && index < calls.End.Value) to.Launch(kernel, args, tensors);
+            index++;
+        }
+    }
 }

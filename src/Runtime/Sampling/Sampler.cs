@@ -26,9 +26,11 @@ public sealed class Sampler
     public bool IsGreedy => options.Temperature == 0;
 
     /// <summary>The next token, from a row of the step's results.</summary>
+    /// <exception cref="TesseraException">A logit is not a number or infinite.</exception>
     public int Draw(Runner runner, int from)
     {
         runner.ReadBest(from, best);
+        if (!float.IsFinite(runner.ReadLogSumExp(from))) throw NotFinite(runner, from);
         if (IsGreedy) return best[0];
         int k = options.TopK is > 0 and int top ? Math.Min(top, vocabulary) : vocabulary;
         if (k > CandidatesOp.Kept) return DrawFromRow(runner, from, k);
@@ -37,6 +39,9 @@ public sealed class Sampler
         for (; count < k && best[2 * count] >= 0; count++) candidates[count] = (BitConverter.Int32BitsToSingle(best[2 * count + 1]), best[2 * count]);
         return Draw(candidates[..count]);
     }
+
+    static TesseraException NotFinite(Runner runner, int row) =>
+        new($"the logits behind token {runner.Batch.Positions[runner.Batch.Wanted[row]] + 1} are not finite on {runner.DeviceName}: weights or configuration are broken; check the file with convert verify");
 
     int DrawFromRow(Runner runner, int from, int k)
     {

@@ -16,7 +16,7 @@ public abstract unsafe class InPlaceDevice : IDevice
 
     public DeviceMemory Allocate(long bytes, bool shared = false) => HostMemory.Allocate(bytes, FreeBytes);
 
-    public DeviceMemory Load(byte* bytes, long count) => HostMemory.Over(bytes, count);
+    public DeviceMemory Load(byte* bytes, long count, Action<long>? copied = null) => HostMemory.Over(bytes, count);
 
     public void Write(in Tensor to, ReadOnlySpan<byte> bytes) => bytes.CopyTo(new Span<byte>((void*)to.Address, checked((int)to.Bytes)));
 

@@ -12,6 +12,8 @@ public sealed unsafe class IlgpuDevice : IDevice
 {
     static readonly Lock driver = new();                     // drivers show no devices to one thread while another's first call prepares them
 
+    const int PartBytes = 64 << 20;                          // copied at once
+
     readonly Context context;
     readonly Accelerator accelerator;
     readonly MemoryBuffer1D<byte, Stride1D.Dense> nothing;   // what a tensor that is not there is bound to
@@ -111,16 +113,25 @@ public sealed unsafe class IlgpuDevice : IDevice
         new($"{Name}: {bytes >> 20} MiB were asked for, {FreeBytes >> 20} MiB of {accelerator.MemorySize >> 20} are free; "
             + "use a shorter context or a smaller weight type", e);
 
-    public DeviceMemory Load(byte* bytes, long count)
+    public DeviceMemory Load(byte* bytes, long count, Action<long>? copied = null)
     {
         var memory = (IlgpuMemory)Allocate(count);
-        for (long at = 0; at < count; at += 1 << 30)
+        try
         {
-            int part = (int)Math.Min(1 << 30, count - at);
-            memory.Buffer.View.SubView(at, part).CopyFromCPU(ref *(bytes + at), part);
+            for (long at = 0; at < count; at += PartBytes)
+            {
+                int part = (int)Math.Min(PartBytes, count - at);
+                memory.Buffer.View.SubView(at, part).CopyFromCPU(ref *(bytes + at), part);
+                copied?.Invoke(part);
+            }
+            accelerator.Synchronize();
+            return memory;
         }
-        accelerator.Synchronize();
-        return memory;
+        catch
+        {
+            memory.Dispose();
+            throw;
+        }
     }
 
     public void Write(in Tensor to, ReadOnlySpan<byte> bytes)

@@ -46,12 +46,24 @@ public sealed unsafe partial class VulkanDevice
         return memory;
     }
 
-    public DeviceMemory Load(byte* bytes, long count)
+    public DeviceMemory Load(byte* bytes, long count, Action<long>? copied = null)
     {
         var memory = (VulkanMemory)Allocate(count);
-        for (long at = 0; at < count; at += VulkanStaging.SlotBytes)
-            Write(memory, at, new ReadOnlySpan<byte>(bytes + at, (int)Math.Min(VulkanStaging.SlotBytes, count - at)));
-        return memory;
+        try
+        {
+            for (long at = 0; at < count; at += VulkanStaging.SlotBytes)
+            {
+                int part = (int)Math.Min(VulkanStaging.SlotBytes, count - at);
+                Write(memory, at, new ReadOnlySpan<byte>(bytes + at, part));
+                copied?.Invoke(part);
+            }
+            return memory;
+        }
+        catch
+        {
+            memory.Dispose();
+            throw;
+        }
     }
 
     public void Write(in Tensor to, ReadOnlySpan<byte> bytes) => Write((VulkanMemory)to.Memory!, to.Offset, bytes);

@@ -1,0 +1,86 @@
+using System.Text.RegularExpressions;
+using Tessera.Runtime.Models;
+using Tessera.Runtime.Tests.Devices;
+using Xunit;
+
+namespace Tessera.Runtime.Tests.Models;
+
+/// <summary>Whether a model fits a device, on made-up devices: the numbers add up, and what is said to fit does.</summary>
+public class FitTests
+{
+    const long Mega = 1 << 20;
+
+    /// <summary>Qwen3-8B's shape in BF16 as if it were a third smaller.</summary>
+    static FitRequest Request(long weights, int context = 0, DType type = DType.BF16, DType cache = DType.F16) =>
+        new("some-8b", Synthetic.Shapes["qwen3-8b"], type, weights * Mega, Numerics.Fast, cache, context);
+
+    static long Number(string text, string before, string after = " MiB") => long.Parse(Regex.Match(text, $"{before}(\\d+){after}").Groups[1].Value);
+
+    [Fact]
+    public void What_is_told_adds_up()
+    {
+        foreach (var (request, free) in new[] { (Request(5000), 24000L), (Request(5500, 8192), 6000), (Request(9000), 6000), (Request(4000), 6000), (Request(600), 700) })
+        {
+            var plan = Fit.Plan(request, free * Mega);
+            Assert.Equal(plan.Total <= plan.Free - plan.Reserve, plan.Fits);
+            string line = plan.Fits ? Fit.Describe(request, plan, "card:0") : Fit.Refuse(request, plan, "card:0");
+            Assert.Contains(plan.Fits ? "some-8b fits card:0" : "some-8b does not fit card:0", line);
+            Assert.Equal((free, request.WeightBytes / Mega), (Number(line, "of ", " MiB free"), Number(line, "weights ")));
+            long total = Number(line, "= "), reserve = Number(line, "free, ");
+            Assert.InRange(Number(line, "weights ") + Number(line, "cache ") + Number(line, "scratch "), total, total + 2); // each is rounded up
+            Assert.Equal(plan.Fits, total <= free - reserve);
+            Assert.DoesNotContain("\n", line);
+        }
+    }
+
+    [Fact]
+    public void A_card_of_6000_MiB_says_what_is_free_and_what_would_fit()
+    {
+        var request = Request(4600, 8192);
+        var plan = Fit.Plan(request, 6000 * Mega);
+        Assert.False(plan.Fits);
+        string line = Fit.Refuse(request, plan, "card:0");
+        Assert.Contains("of 6000 MiB free, 600 MiB of which stay in reserve", line);
+        int context = (int)Number(line, "a context of ", "");
+        Assert.True(Fit.Plan(request with { Context = context }, plan.Free).Fits);
+        Assert.False(Fit.Plan(request with { Context = context + 16 }, plan.Free).Fits);
+        Assert.Contains("--kv q8", line);
+        Assert.True(Fit.Plan(request with { Cache = DType.Q8 }, plan.Free).Fits);
+        Assert.Contains("--dtype q8", line);
+        Assert.Contains("another device", line);
+        // What is so already, or would not do, is not said.
+        Assert.DoesNotContain("--kv q8", Fit.Refuse(request with { Cache = DType.Q8, Context = 40960 }, Fit.Plan(request with { Cache = DType.Q8, Context = 40960 }, plan.Free), "card:0"));
+        var wide = Request(16000, type: DType.Q8);
+        string hopeless = Fit.Refuse(wide, Fit.Plan(wide, 6000 * Mega), "card:0");
+        Assert.DoesNotContain("--dtype", hopeless);
+        Assert.DoesNotContain("a context of", hopeless);
+        Assert.Contains("a smaller model would fit, or another device", hopeless);
+    }
+
+    [Fact]
+    public void Without_a_context_asked_for_the_largest_is_taken_that_is_of_use()
+    {
+        Assert.Equal(8192, Fit.Plan(Request(4000), 24000 * Mega).Context);
+        var small = Fit.Plan(Request(4600), 6000 * Mega);
+        Assert.True(small.Fits);
+        Assert.InRange(small.Context, 512, 8191);
+        Assert.False(Fit.Plan(Request(4600, small.Context + 16), 6000 * Mega).Fits);
+        Assert.False(Fit.Plan(Request(5300), 6000 * Mega).Fits); // some tokens would, but make no chat
+        Assert.InRange(Fit.Largest(Request(5300), 6000 * Mega, 8192), 0, 511);
+    }
+
+    [Fact]
+    public void It_is_what_is_allocated()
+    {
+        foreach (var cache in new[] { DType.F32, DType.F16, DType.Q8 })
+        {
+            using var golden = new GoldenModel("numbers-dense");
+            var request = FitRequest.For(golden.File, new EngineOptions()) with { Cache = cache, Context = 1024 };
+            using var device = new FakeDevice("counting", 1L << 40);
+            using var loaded = LoadedModel.From(golden.File, device);
+            using (new Runner(device, golden.File.Index.Config, loaded.Weights, Numerics.Fast, 100, Fit.Limits(1024), cache)) { }
+            var plan = Fit.Plan(request, 1L << 40);
+            Assert.Equal(plan.Cache + plan.Scratch, device.Allocated);
+        }
+    }
+}
