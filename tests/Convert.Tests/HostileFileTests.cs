@@ -172,12 +172,12 @@ public sealed class HostileFileTests : IDisposable
     [InlineData("\"layers\":2", "\"layers\":2000000000")]
     [InlineData("\"segments\":[", "\"segments\":5,\"x\":[")]
     [InlineData("{", "[")]
-    public void An_index_that_lies(string said, string instead)
+    public void An_index_that_lies(string real, string instead)
     {
         string index = Index();
-        Assert.Contains(said, index);
-        Refused(WithIndex(index.Remove(index.IndexOf(said, StringComparison.Ordinal), said.Length)
-            .Insert(index.IndexOf(said, StringComparison.Ordinal), instead)));
+        Assert.Contains(real, index);
+        Refused(WithIndex(index.Remove(index.IndexOf(real, StringComparison.Ordinal), real.Length)
+            .Insert(index.IndexOf(real, StringComparison.Ordinal), instead)));
     }
 
     string Index() => TiledBytes.Index(whole);
