@@ -223,7 +223,8 @@ public class CommandTests
         Assert.Equal(0, run.ExitCode);
         var json = JsonDocument.Parse(run.Output).RootElement;
         Assert.Equal(new FileInfo(Path.Combine(Repository.Root, "README.md")).Length, json.GetProperty("bytes").GetInt64());
-        foreach (string number in new[] { "tokens", "load_ms", "first_ms", "encode_mb_s", "decode_mb_s" }) Assert.True(json.GetProperty(number).GetDouble() > 0, number);
+        foreach (string number in new[] { "tokens", "load_ms", "first_ms", "encode_mb_s", "decode_mb_s" })
+            Assert.True(json.GetProperty(number).GetDouble() > 0, number);
         // Where .NET leaves text as it is, ids would be wrong without a word.
         run = Command.Start(Path.Combine(Command.Built("Bench"), "Tessera.Bench"), arguments, ("DOTNET_SYSTEM_GLOBALIZATION_INVARIANT", "1"));
         Assert.Equal(1, run.ExitCode);
