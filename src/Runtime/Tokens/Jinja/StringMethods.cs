@@ -5,53 +5,55 @@ namespace Tessera.Runtime.Tokens.Jinja;
 /// <summary>The methods of Python's strings that templates call, with Python's parameters.</summary>
 static class StringMethods
 {
+    sealed record Entry(Signature Signature, Func<Call, object?> Body);
+
     static readonly Signature affix = new("prefix start? end?"), search = new("sub start? end?"), split = new("sep? maxsplit?"),
         padded = new("width fillchar?"), chars = new("chars?"), none = new("");
 
-    static readonly Dictionary<string, (Signature Signature, Func<Call, object?> Body)> all = new(StringComparer.Ordinal)
+    static readonly Dictionary<string, Entry> all = new(StringComparer.Ordinal)
     {
-        ["capitalize"] = (none, call => Strings.Changed(call.Meter, Of(call), Of(call).Value.Length, Strings.Capitalize)),
-        ["casefold"] = (none, call => Strings.Lower(call.Meter, Of(call))),
-        ["center"] = (padded, call => Pad(call.Meter, Of(call), call.Whole(0, 0), call.Text(1), left: true, right: true)),
-        ["count"] = (search, Count),
-        ["endswith"] = (affix, call => Affixed(call, atEnd: true)),
-        ["find"] = (search, call => Find(call, last: false)),
-        ["index"] = (search, call => Find(call, last: false) is >= 0 and var at ? at : throw call.Meter.Wrong("index: the part is not there")),
-        ["isalnum"] = (none, call => Strings.All(call.Meter, Of(call).Value, c => Letter(c) || Digit(c))),
-        ["isalpha"] = (none, call => Strings.All(call.Meter, Of(call).Value, Letter)),
-        ["isascii"] = (none, call => IsAscii(call)),
-        ["isdecimal"] = (none, call => Strings.All(call.Meter, Of(call).Value, c => c == UnicodeCategory.DecimalDigitNumber)),
-        ["isdigit"] = (none, call => Strings.All(call.Meter, Of(call).Value, c => c == UnicodeCategory.DecimalDigitNumber)),
-        ["islower"] = (none, call => Strings.HasCase(call.Meter, Of(call).Value, upper: false)),
-        ["isnumeric"] = (none, call => Strings.All(call.Meter, Of(call).Value, Digit)),
-        ["isspace"] = (none, IsSpace),
-        ["isupper"] = (none, call => Strings.HasCase(call.Meter, Of(call).Value, upper: true)),
-        ["join"] = (new("iterable"), call => StringParts.Join(call.Meter, Strict(call, Values.Items(call.Meter, call.At(0))), Of(call))),
-        ["ljust"] = (padded, call => Pad(call.Meter, Of(call), call.Whole(0, 0), call.Text(1), left: false, right: true)),
-        ["lower"] = (none, call => Strings.Lower(call.Meter, Of(call))),
-        ["lstrip"] = (chars, call => StringParts.Strip(call.Meter, Of(call), call.Text(0)?.Value, start: true, end: false)),
-        ["partition"] = (new("sep"), call => Partition(call, last: false)),
-        ["removeprefix"] = (new("prefix"), call => Affixed(call, atEnd: false)
+        ["capitalize"] = new(none, call => Strings.Changed(call.Meter, Of(call), Of(call).Value.Length, Strings.Capitalize)),
+        ["casefold"] = new(none, call => Strings.Lower(call.Meter, Of(call))),
+        ["center"] = new(padded, call => Pad(call.Meter, Of(call), call.Whole(0, 0), call.Text(1), left: true, right: true)),
+        ["count"] = new(search, Count),
+        ["endswith"] = new(affix, call => Affixed(call, atEnd: true)),
+        ["find"] = new(search, call => Find(call, last: false)),
+        ["index"] = new(search, call => Find(call, last: false) is >= 0 and var at ? at : throw call.Meter.Wrong("index: the part is not there")),
+        ["isalnum"] = new(none, call => Strings.All(call.Meter, Of(call).Value, c => Letter(c) || Digit(c))),
+        ["isalpha"] = new(none, call => Strings.All(call.Meter, Of(call).Value, Letter)),
+        ["isascii"] = new(none, call => IsAscii(call)),
+        ["isdecimal"] = new(none, call => Strings.All(call.Meter, Of(call).Value, c => c == UnicodeCategory.DecimalDigitNumber)),
+        ["isdigit"] = new(none, call => Strings.All(call.Meter, Of(call).Value, c => c == UnicodeCategory.DecimalDigitNumber)),
+        ["islower"] = new(none, call => Strings.HasCase(call.Meter, Of(call).Value, upper: false)),
+        ["isnumeric"] = new(none, call => Strings.All(call.Meter, Of(call).Value, Digit)),
+        ["isspace"] = new(none, IsSpace),
+        ["isupper"] = new(none, call => Strings.HasCase(call.Meter, Of(call).Value, upper: true)),
+        ["join"] = new(new("iterable"), call => StringParts.Join(call.Meter, Strict(call, Values.Items(call.Meter, call.At(0))), Of(call))),
+        ["ljust"] = new(padded, call => Pad(call.Meter, Of(call), call.Whole(0, 0), call.Text(1), left: false, right: true)),
+        ["lower"] = new(none, call => Strings.Lower(call.Meter, Of(call))),
+        ["lstrip"] = new(chars, call => StringParts.Strip(call.Meter, Of(call), call.Text(0)?.Value, start: true, end: false)),
+        ["partition"] = new(new("sep"), call => Partition(call, last: false)),
+        ["removeprefix"] = new(new("prefix"), call => Affixed(call, atEnd: false)
             ? Strings.Part(call.Meter, Of(call), call.Required(0).Value.Length, Of(call).Value.Length) : Of(call)),
-        ["removesuffix"] = (new("suffix"), call => Affixed(call, atEnd: true)
+        ["removesuffix"] = new(new("suffix"), call => Affixed(call, atEnd: true)
             ? Strings.Part(call.Meter, Of(call), 0, Of(call).Value.Length - call.Required(0).Value.Length) : Of(call)),
-        ["replace"] = (new("old new count?"), call => StringParts.Replace(call.Meter, Of(call), call.Required(0).Value, call.Required(1), call.Whole(2, -1))),
-        ["rfind"] = (search, call => Find(call, last: true)),
-        ["rindex"] = (search, call => Find(call, last: true) is >= 0 and var at ? at : throw call.Meter.Wrong("rindex: the part is not there")),
-        ["rjust"] = (padded, call => Pad(call.Meter, Of(call), call.Whole(0, 0), call.Text(1), left: true, right: false)),
-        ["rpartition"] = (new("sep"), call => Partition(call, last: true)),
-        ["rsplit"] = (split, call => call.Text(0) is { } by ? StringParts.SplitLast(call.Meter, Of(call), by.Value, call.Whole(1, -1))
+        ["replace"] = new(new("old new count?"), call => StringParts.Replace(call.Meter, Of(call), call.Required(0).Value, call.Required(1), call.Whole(2, -1))),
+        ["rfind"] = new(search, call => Find(call, last: true)),
+        ["rindex"] = new(search, call => Find(call, last: true) is >= 0 and var at ? at : throw call.Meter.Wrong("rindex: the part is not there")),
+        ["rjust"] = new(padded, call => Pad(call.Meter, Of(call), call.Whole(0, 0), call.Text(1), left: true, right: false)),
+        ["rpartition"] = new(new("sep"), call => Partition(call, last: true)),
+        ["rsplit"] = new(split, call => call.Text(0) is { } by ? StringParts.SplitLast(call.Meter, Of(call), by.Value, call.Whole(1, -1))
             : StringParts.WordsLast(call.Meter, Of(call), call.Whole(1, -1))),
-        ["rstrip"] = (chars, call => StringParts.Strip(call.Meter, Of(call), call.Text(0)?.Value, start: false, end: true)),
-        ["split"] = (split, call => call.Text(0) is { } by ? StringParts.Split(call.Meter, Of(call), by.Value, call.Whole(1, -1))
+        ["rstrip"] = new(chars, call => StringParts.Strip(call.Meter, Of(call), call.Text(0)?.Value, start: false, end: true)),
+        ["split"] = new(split, call => call.Text(0) is { } by ? StringParts.Split(call.Meter, Of(call), by.Value, call.Whole(1, -1))
             : StringParts.Words(call.Meter, Of(call), call.Whole(1, -1))),
-        ["splitlines"] = (new("keepends?"), call => StringParts.Lines(call.Meter, Of(call), call.Truth(0))),
-        ["startswith"] = (affix, call => Affixed(call, atEnd: false)),
-        ["strip"] = (chars, call => StringParts.Strip(call.Meter, Of(call), call.Text(0)?.Value, start: true, end: true)),
-        ["swapcase"] = (none, call => Strings.Changed(call.Meter, Of(call), Of(call).Value.Length, SwapCase)),
-        ["title"] = (none, call => Strings.Changed(call.Meter, Of(call), 2 * Of(call).Value.Length, Strings.Title)),
-        ["upper"] = (none, call => Strings.Upper(call.Meter, Of(call))),
-        ["zfill"] = (new("width"), call => ZeroFill(call.Meter, Of(call), call.Whole(0, 0))),
+        ["splitlines"] = new(new("keepends?"), call => StringParts.Lines(call.Meter, Of(call), call.Truth(0))),
+        ["startswith"] = new(affix, call => Affixed(call, atEnd: false)),
+        ["strip"] = new(chars, call => StringParts.Strip(call.Meter, Of(call), call.Text(0)?.Value, start: true, end: true)),
+        ["swapcase"] = new(none, call => Strings.Changed(call.Meter, Of(call), Of(call).Value.Length, SwapCase)),
+        ["title"] = new(none, call => Strings.Changed(call.Meter, Of(call), 2 * Of(call).Value.Length, Strings.Title)),
+        ["upper"] = new(none, call => Strings.Upper(call.Meter, Of(call))),
+        ["zfill"] = new(new("width"), call => ZeroFill(call.Meter, Of(call), call.Whole(0, 0))),
     };
 
     public static bool Has(string name) => all.ContainsKey(name);

@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace Tessera.Runtime.Tokens.Jinja;
 
 /// <summary>Strings taken apart and put together: strip, split, replace, join.</summary>
@@ -9,28 +7,26 @@ static class StringParts
     public static Text Strip(Meter meter, Text text, string? characters, bool start, bool end)
     {
         string value = text.Value;
-        HashSet<Rune>? set = null;
-        if (characters is not null)
-        {
-            meter.Entries(characters.Length);
-            set = [.. characters.EnumerateRunes()];
-        }
         int from = 0, to = value.Length;
         while (start && from < to)
         {
             int length = char.IsHighSurrogate(value[from]) ? 2 : 1;
-            meter.Characters(set is null ? 1 : 8);
-            if (set is null ? !Strings.IsSpace(value[from]) : !set.Contains(Rune.GetRuneAt(value, from))) break;
+            if (!Dropped(meter, value.AsSpan(from, length), characters)) break;
             from += length;
         }
         while (end && to > from)
         {
             int last = char.IsLowSurrogate(value[to - 1]) ? to - 2 : to - 1;
-            meter.Characters(set is null ? 1 : 8);
-            if (set is null ? !Strings.IsSpace(value[last]) : !set.Contains(Rune.GetRuneAt(value, last))) break;
+            if (!Dropped(meter, value.AsSpan(last, to - last), characters)) break;
             to = last;
         }
         return Strings.Part(meter, text, from, to);
+    }
+
+    static bool Dropped(Meter meter, ReadOnlySpan<char> codePoint, string? characters)
+    {
+        meter.Characters(8 + (characters?.Length ?? 0) / 2);
+        return characters is null ? Strings.IsSpace(codePoint[0]) : characters.AsSpan().IndexOf(codePoint) >= 0;
     }
 
     /// <summary>Parts between separators, at most so many cuts (below 0: all), from the left.</summary>

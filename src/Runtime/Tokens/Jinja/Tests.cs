@@ -3,40 +3,42 @@ namespace Tessera.Runtime.Tokens.Jinja;
 /// <summary>Tests (value is name), by name, with Jinja's parameters. What is not here is refused when a template is parsed.</summary>
 static class Tests
 {
-    static readonly Dictionary<string, (Signature Signature, Func<Call, bool> Body)> all = Table();
+    sealed record Entry(Signature Signature, Func<Call, bool> Body);
 
-    static Dictionary<string, (Signature, Func<Call, bool>)> Table()
+    static readonly Dictionary<string, Entry> all = Table();
+
+    static Dictionary<string, Entry> Table()
     {
         Signature none = new(""), other = new("other");
-        var table = new Dictionary<string, (Signature, Func<Call, bool>)>(StringComparer.Ordinal)
+        var table = new Dictionary<string, Entry>(StringComparer.Ordinal)
         {
-            ["boolean"] = (none, call => call.Of is bool),
-            ["callable"] = (none, call => call.Of is Function or Undefined),
-            ["defined"] = (none, call => call.Of is not Undefined),
-            ["divisibleby"] = (new("num"), call => Operations.Arithmetic(call.Meter, "%", call.Of, call.At(0)) is 0L or 0.0),
-            ["even"] = (none, call => Operations.Arithmetic(call.Meter, "%", call.Of, 2L) is 0L or 0.0),
-            ["false"] = (none, call => call.Of is false),
-            ["filter"] = (none, call => call.Of is Text text && Filters.Exists(text.Value)),
-            ["float"] = (none, call => call.Of is double),
-            ["in"] = (new("seq"), call => Comparison.Contains(call.Meter, call.At(0), call.Of)),
-            ["integer"] = (none, call => call.Of is long or Large),
-            ["iterable"] = (none, call => call.Of is Text or List<object?> or Dict or Generator or Undefined or LoopState),
-            ["lower"] = (none, call => Strings.HasCase(call.Meter, call.Written.Value, upper: false)),
-            ["mapping"] = (none, call => call.Of is Dict),
-            ["none"] = (none, call => call.Of is null),
-            ["number"] = (none, call => call.Of is long or double or Large or bool),
-            ["odd"] = (none, call => Operations.Arithmetic(call.Meter, "%", call.Of, 2L) is 1L or 1.0),
-            ["sameas"] = (other, call => Identical(call.Of, call.At(0))),
-            ["sequence"] = (none, call => call.Of is Text or List<object?> or Dict or Undefined),
-            ["string"] = (none, call => call.Of is Text),
-            ["test"] = (none, call => call.Of is Text text && Exists(text.Value)),
-            ["true"] = (none, call => call.Of is true),
-            ["undefined"] = (none, call => call.Of is Undefined),
-            ["upper"] = (none, call => Strings.HasCase(call.Meter, call.Written.Value, upper: true)),
+            ["boolean"] = new(none, call => call.Of is bool),
+            ["callable"] = new(none, call => call.Of is Function or Undefined),
+            ["defined"] = new(none, call => call.Of is not Undefined),
+            ["divisibleby"] = new(new("num"), call => Operations.Arithmetic(call.Meter, "%", call.Of, call.At(0)) is 0L or 0.0),
+            ["even"] = new(none, call => Operations.Arithmetic(call.Meter, "%", call.Of, 2L) is 0L or 0.0),
+            ["false"] = new(none, call => call.Of is false),
+            ["filter"] = new(none, call => call.Of is Text text && Filters.Exists(text.Value)),
+            ["float"] = new(none, call => call.Of is double),
+            ["in"] = new(new("seq"), call => Comparison.Contains(call.Meter, call.At(0), call.Of)),
+            ["integer"] = new(none, call => call.Of is long or Large),
+            ["iterable"] = new(none, call => call.Of is Text or List<object?> or Dict or Generator or Undefined or LoopState),
+            ["lower"] = new(none, call => Strings.HasCase(call.Meter, call.Written.Value, upper: false)),
+            ["mapping"] = new(none, call => call.Of is Dict),
+            ["none"] = new(none, call => call.Of is null),
+            ["number"] = new(none, call => call.Of is long or double or Large or bool),
+            ["odd"] = new(none, call => Operations.Arithmetic(call.Meter, "%", call.Of, 2L) is 1L or 1.0),
+            ["sameas"] = new(other, call => Identical(call.Of, call.At(0))),
+            ["sequence"] = new(none, call => call.Of is Text or List<object?> or Dict or Undefined),
+            ["string"] = new(none, call => call.Of is Text),
+            ["test"] = new(none, call => call.Of is Text text && Exists(text.Value)),
+            ["true"] = new(none, call => call.Of is true),
+            ["undefined"] = new(none, call => call.Of is Undefined),
+            ["upper"] = new(none, call => Strings.HasCase(call.Meter, call.Written.Value, upper: true)),
         };
         foreach (var (names, op) in new[] { ("== eq equalto", "=="), ("!= ne", "!="), ("> gt greaterthan", ">"), (">= ge", ">="), ("< lt lessthan", "<"),
             ("<= le", "<=") })
-            foreach (string name in names.Split(' ')) table[name] = (other, call => Comparison.Holds(call.Meter, op, call.Of, call.At(0)));
+            foreach (string name in names.Split(' ')) table[name] = new(other, call => Comparison.Holds(call.Meter, op, call.Of, call.At(0)));
         return table;
     }
 
