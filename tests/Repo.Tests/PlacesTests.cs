@@ -11,7 +11,7 @@ public class PlacesTests
     static readonly string[] walkers =
     [
         "src/Shaders/Cases/", "src/Shaders/Layout/", "src/Shaders/Kernel.cs", "src/Shaders/IRecorder.cs", "src/Runtime/Devices/",
-        "bench/OpsReport.cs", "bench/OpBuffers.cs", "bench/OpTimer.cs",
+        "bench/OpsReport.cs", "bench/OpBuffers.cs", "bench/OpTimer.cs", "bench/StageTable.cs",
         "tests/Testing/", "tests/Shaders.Tests/OpTests.cs", "tests/Shaders.Tests/RaceTests.cs",
     ];
 

@@ -23,7 +23,11 @@ public class AttentionTests(OpenDevices devices) : IClassFixture<OpenDevices>
         var y = operands[AttentionOp.Y]!;
         using var run = new OpRun(devices[device], operands);
         try { run.Run((gpu, t) => one.Launch(gpu, [.. operands.Select(t)])); }
-        catch (TesseraException e) when (!TestDevices.IsComplete(device)) { Assert.Skip(e.Message); }
+        catch (TesseraException e) when (!TestDevices.IsComplete(device))
+        {
+            Assert.Contains("has no ILGPU body", e.Message); // of this type yet
+            return;
+        }
         byte[] all = run.Read(y);
         int stride = Rows.Stride(y.Type, y.Cols);
         for (int token = 0; token < y.RowCount; token++)

@@ -24,7 +24,11 @@ public class OpTests(OpenDevices devices) : IClassFixture<OpenDevices>
         var operands = one.Operands();
         using var run = new OpRun(devices[device], operands);
         try { run.Run((gpu, t) => one.Launch(gpu, [.. operands.Select(t)])); }
-        catch (TesseraException e) when (!TestDevices.IsComplete(device)) { Assert.Skip(e.Message); }
+        catch (TesseraException e) when (!TestDevices.IsComplete(device))
+        {
+            Assert.Contains("has no ILGPU body", e.Message); // of this type yet
+            return;
+        }
         run.Check();
         int at = Array.IndexOf(kernel.Kernel.Bindings, "count:in");
         if (at < 0) return;
