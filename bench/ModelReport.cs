@@ -99,7 +99,8 @@ static class ModelReport
         long free = device.FreeBytes;
         if (weights + run > free)
             throw new TesseraException($"{name}: {Cli.Size(weights)} of weights and {Cli.Size(run)} for {streams} sequence{(streams == 1 ? "" : "s")} of "
-                + $"{length} tokens do not fit the {Cli.Size(free)} free on {device.Name}; use a smaller model or type, --kv q8, fewer --streams, less --depth, "
+                + $"{length} tokens do not fit the {Cli.Size(free)} free on {device.Name}; use a smaller model or type, --kv q8, fewer --streams, "
+                + "less --depth, "
                 + "or another --device");
     }
 

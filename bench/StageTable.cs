@@ -23,7 +23,8 @@ static class StageTable
         Console.WriteLine($"  {"op",-34} {"calls",4}   {"µs",9}    {"time",5}   {"GB/s",7} {"% read",6} {"GFLOP/s",9}");
         foreach (var stage in calls.GroupBy(c => Name(c.Call)).OrderByDescending(g => g.Sum(c => c.Seconds)))
         {
-            double seconds = stage.Sum(c => c.Seconds), rate = stage.Sum(c => c.Call.Bytes(work)) / seconds, flops = stage.Sum(c => c.Call.Flops(work)) / seconds;
+            double seconds = stage.Sum(c => c.Seconds), rate = stage.Sum(c => c.Call.Bytes(work)) / seconds,
+                flops = stage.Sum(c => c.Call.Flops(work)) / seconds;
             string share = bandwidth > 0 ? $"{100 * rate / bandwidth,6:F0}" : $"{"-",6}";
             Console.WriteLine($"  {stage.Key,-34} {stage.Count(),4} x {1e6 * seconds / stage.Count(),9:F1} µs {100 * seconds / all,4:F0} %  "
                 + $"{rate / 1e9,7:F1} {share} {flops / 1e9,9:F1}");

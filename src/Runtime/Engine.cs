@@ -10,7 +10,10 @@ namespace Tessera;
 /// <summary>How a model is loaded.</summary>
 public sealed record EngineOptions
 {
-    /// <summary>host, vulkan:0, cuda:0, opencl:0, reference: used, or an error. Null: the first that can hold the model, of discrete GPUs, integrated ones and the host.</summary>
+    /// <summary>
+    /// host, vulkan:0, cuda:0, opencl:0, reference: used, or an error. Null: the first that can hold the model, of discrete GPUs, integrated ones and the
+    /// host.
+    /// </summary>
     public string? Device { get; init; }
 
     public Numerics Numerics { get; init; } = Numerics.Fast;
@@ -93,8 +96,10 @@ public sealed class Engine : IDisposable
         {
             var c = file.Index.Config;
             if (options.Context < 0 || options.Context > c.Context)
-                throw new TesseraException($"context {options.Context}: expected 1 to {c.Context} tokens, for which {file.Index.Name} was made, or 0 for what fits");
-            if (options.Threads is < 0 or > 4096) throw new TesseraException($"threads {options.Threads}: expected 1 to 4096, or 0 for one per logical processor");
+                throw new TesseraException(
+                    $"context {options.Context}: expected 1 to {c.Context} tokens, for which {file.Index.Name} was made, or 0 for what fits");
+            if (options.Threads is < 0 or > 4096)
+                throw new TesseraException($"threads {options.Threads}: expected 1 to 4096, or 0 for one per logical processor");
             device = Choose(FitRequest.For(file, options), options, out var plan);
             return new Engine(file, device, options, plan.Context, stop);
         }
@@ -174,14 +179,19 @@ public sealed class Engine : IDisposable
     public IAsyncEnumerable<GenerationUpdate> Generate(string prompt, GenerationOptions? options = null, CancellationToken stop = default) =>
         Generate([new ChatMessage("user", prompt)], options, stop);
 
-    /// <summary>Continues a conversation: updates come as they are generated, off the caller's thread. Cancelling ends the answer; what was generated so far stays valid.</summary>
+    /// <summary>
+    /// Continues a conversation: updates come as they are generated, off the caller's thread. Cancelling ends the answer; what was generated so far stays
+    /// valid.
+    /// </summary>
     /// <exception cref="TesseraException">The prompt does not fit, or the file has no tokenizer or template.</exception>
     public IAsyncEnumerable<GenerationUpdate> Generate(IEnumerable<ChatMessage> messages, GenerationOptions? options = null, CancellationToken stop = default)
     {
         options ??= new GenerationOptions();
-        if (messages is null || options.Sampling is null || options.Tools is null) throw new TesseraException("messages, sampling and tools: expected a value each, found null");
+        if (messages is null || options.Sampling is null || options.Tools is null)
+            throw new TesseraException("messages, sampling and tools: expected a value each, found null");
         var (tokenizer, template) = (Tokenizer, Template);
-        if (tokenizer is null || template is null) throw new TesseraException($"{file.Path}: holds no tokenizer or no chat template; convert the model with both, or use token ids");
+        if (tokenizer is null || template is null)
+            throw new TesseraException($"{file.Path}: holds no tokenizer or no chat template; convert the model with both, or use token ids");
         int[] prompt = tokenizer.Encode(template.Render(messages, new PromptOptions { Tools = options.Tools, Thinking = options.Thinking }, stop));
         var sampling = options.Sampling.Over(Info.Generation, options.Thinking ?? true);
         sampling.Check();
@@ -192,12 +202,14 @@ public sealed class Engine : IDisposable
     public Generation Start(ReadOnlySpan<int> prompt, SamplingOptions sampling, int maxTokens = 0, CancellationToken stop = default) =>
         new(this, cached, prompt, sampling.Over(Info.Generation, thinking: true), maxTokens, stop);
 
-    async IAsyncEnumerable<GenerationUpdate> Stream(Tokenizer tokenizer, int[] prompt, SamplingOptions sampling, int maxTokens, [EnumeratorCancellation] CancellationToken stop)
+    async IAsyncEnumerable<GenerationUpdate> Stream(Tokenizer tokenizer, int[] prompt, SamplingOptions sampling, int maxTokens,
+        [EnumeratorCancellation] CancellationToken stop)
     {
         await gate.WaitAsync(stop).ConfigureAwait(false);
         try
         {
-            var generation = await Task.Run(() => new Generation(this, cached, prompt, sampling, maxTokens, stop), CancellationToken.None).ConfigureAwait(false);
+            var generation = await Task.Run(() => new Generation(this, cached, prompt, sampling, maxTokens, stop), CancellationToken.None)
+                .ConfigureAwait(false);
             var thinking = new Thinking(tokenizer, prompt);
             var text = new TextStream(tokenizer);
             while (!stop.IsCancellationRequested && await Task.Run(generation.Next, CancellationToken.None).ConfigureAwait(false) is { } id)

@@ -12,7 +12,10 @@ public enum EndReason { Stopped, EndOfAnswer, MaxTokens, ContextFull }
 /// <summary>The prompt leaves no room for an answer.</summary>
 public sealed class ContextFullException(string message) : TesseraException(message);
 
-/// <summary>What a generation did: times in seconds, the bytes of weights read per token, and a hash of the last logits that compares runs on one device (0: nothing was drawn).</summary>
+/// <summary>
+/// What a generation did: times in seconds, the bytes of weights read per token, and a hash of the last logits that compares runs on one device (0: nothing
+/// was drawn).
+/// </summary>
 public sealed record GenerationReport(
     int PromptTokens, int CachedTokens, int Tokens, double PrefillSeconds, double DecodeSeconds, long StepBytes, uint LogitsHash, EndReason End)
 {
@@ -22,7 +25,10 @@ public sealed record GenerationReport(
     public double BytesPerSecond => TokensPerSecond * StepBytes;
 }
 
-/// <summary>One answer in the making: the prompt is computed at once, then <see cref="Next"/> gives a token at a time, without allocating. Cancelling ends a long prompt where it is.</summary>
+/// <summary>
+/// One answer in the making: the prompt is computed at once, then <see cref="Next"/> gives a token at a time, without allocating. Cancelling ends a long
+/// prompt where it is.
+/// </summary>
 public sealed class Generation
 {
     readonly Engine engine;
@@ -44,7 +50,8 @@ public sealed class Generation
         sampler = new Sampler(sampling, engine.Runner.RealIds);
         if (prompt.Length == 0) throw new TesseraException("the prompt is empty: expected at least one token");
         if (prompt.Length >= engine.Context)
-            throw new ContextFullException($"the prompt has {prompt.Length} tokens, the context holds {engine.Context} with the answer; shorten it or load with a larger context");
+            throw new ContextFullException(
+                $"the prompt has {prompt.Length} tokens, the context holds {engine.Context} with the answer; shorten it or load with a larger context");
         foreach (int id in prompt)
             if ((uint)id >= (uint)engine.Info.Config.Vocabulary) throw new TesseraException($"token {id}: expected 0 to {engine.Info.Config.Vocabulary - 1}");
         if (Penalised)

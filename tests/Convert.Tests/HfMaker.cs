@@ -16,8 +16,9 @@ sealed class HfMaker : IDisposable
         Type = type;
         Directory.CreateDirectory(Folder);
         Config = JsonNode.Parse("""
-            {"architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "hidden_act": "silu", "hidden_size": 96, "num_hidden_layers": 2, "num_attention_heads": 3, "num_key_value_heads": 1,
-             "head_dim": 32, "intermediate_size": 37, "vocab_size": 301, "rms_norm_eps": 1e-6, "max_position_embeddings": 512, "rope_theta": 10000, "tie_word_embeddings": false, "torch_dtype": "bfloat16"}
+            {"architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "hidden_act": "silu", "hidden_size": 96, "num_hidden_layers": 2,
+             "num_attention_heads": 3, "num_key_value_heads": 1, "head_dim": 32, "intermediate_size": 37, "vocab_size": 301, "rms_norm_eps": 1e-6,
+             "max_position_embeddings": 512, "rope_theta": 10000, "tie_word_embeddings": false, "torch_dtype": "bfloat16"}
             """)!.AsObject();
         Fill(seed);
     }

@@ -16,7 +16,8 @@ public class CommandTests
         var run = Command.Run("Chat", "--device", "host", "Write 4217 in French.");
         Assert.Equal(0, run.ExitCode);
         Assert.Equal($"{Answer}\n", run.Output); // and nothing else
-        Assert.Matches(@"^# numbers-dense q8 fast on host \(.+\) · \d+ tok · [\d.]+ tok/s · [\d.]+ ms/tok · [\d.]+ GB/s \(\d+ % of [\d.]+ measured\) · .*logits #[0-9a-f]{8}$",
+        Assert.Matches(@"^# numbers-dense q8 fast on host \(.+\) · \d+ tok · [\d.]+ tok/s · [\d.]+ ms/tok · "
+            + @"[\d.]+ GB/s \(\d+ % of [\d.]+ measured\) · .*logits #[0-9a-f]{8}$",
             run.Errors.TrimEnd().Split('\n')[^1]);
     }
 
@@ -25,7 +26,8 @@ public class CommandTests
     {
         if (!OperatingSystem.IsLinux()) Assert.Skip("limits the memory with ulimit");
         string chat = Path.Combine(Command.Built("Chat"), "Tessera.Chat");
-        var run = Command.Start("/bin/bash", "-c", $"ulimit -d 250000 && exec {chat} --device host --context 256 'Write 4217 in French.'"); // enough for the model, not for a ruler
+        // enough for the model, not for a ruler
+        var run = Command.Start("/bin/bash", "-c", $"ulimit -d 250000 && exec {chat} --device host --context 256 'Write 4217 in French.'");
         Assert.True(run.ExitCode == 0, run.Errors);
         Assert.Contains(Answer, run.Output);
         Assert.DoesNotContain("measured)", run.Output + run.Errors);
@@ -94,7 +96,8 @@ public class CommandTests
     {
         var run = Shell("printf '/think\\n/no-think\\n/new\\n/nonsense\\n/help\\nWrite 4217 in French.\\n' | \"$CHAT\" --device host --temperature 0");
         Assert.Equal((0, $"{Answer}\n"), (run.ExitCode, run.Output));
-        foreach (string says in new[] { "thinking before answering", "answering without thinking", "a new conversation", "/nonsense: no such command; /help lists them", "/new       forget" })
+        foreach (string says in new[] { "thinking before answering", "answering without thinking", "a new conversation",
+            "/nonsense: no such command; /help lists them", "/new       forget" })
             Assert.Contains(says, run.Errors);
     }
 
@@ -171,7 +174,8 @@ public class CommandTests
     {
         JsonElement Positions(string device)
         {
-            var run = Command.Run("Bench", "logits", "--model", "models/numbers-dense.tessera", "--device", device, "--tokens", "5,6,7,300", "--numerics", "exact", "--json");
+            var run = Command.Run("Bench", "logits", "--model", "models/numbers-dense.tessera", "--device", device, "--tokens", "5,6,7,300", "--numerics",
+                "exact", "--json");
             Assert.Equal(0, run.ExitCode);
             Assert.Single(run.Output.TrimEnd().Split('\n'));
             var json = JsonDocument.Parse(run.Output).RootElement;
@@ -194,7 +198,9 @@ public class CommandTests
         string device = TestDevices.Named("lavapipe");
         string[] hashes = [.. new[] { "1", "2", "3", "7" }.Select(threads =>
         {
-            var run = Command.Start(Path.Combine(Command.Built("Bench"), "Tessera.Bench"), ["logits", "--model", "models/numbers-dense.tessera", "--device", device, "--tokens", string.Join(',', Enumerable.Range(5, 70)), "--json"], ("LP_NUM_THREADS", threads));
+            var run = Command.Start(Path.Combine(Command.Built("Bench"), "Tessera.Bench"),
+                ["logits", "--model", "models/numbers-dense.tessera", "--device", device, "--tokens", string.Join(',', Enumerable.Range(5, 70)), "--json"],
+                ("LP_NUM_THREADS", threads));
             Assert.True(run.ExitCode == 0, run.Errors);
             return JsonDocument.Parse(run.Output).RootElement.GetProperty("hash").GetString()!;
         })];
@@ -211,7 +217,8 @@ public class CommandTests
         foreach (var row in rows.EnumerateArray())
         {
             Assert.Equal("Router", row.GetProperty("op").GetString());
-            foreach (string number in new[] { "us", "gbps", "measured_gbps", "gops", "measured_gops" }) Assert.True(row.GetProperty(number).GetDouble() > 0, number);
+            foreach (string number in new[] { "us", "gbps", "measured_gbps", "gops", "measured_gops" })
+                Assert.True(row.GetProperty(number).GetDouble() > 0, number);
         }
     }
 
@@ -235,7 +242,8 @@ public class CommandTests
     [Fact]
     public void Model_timings_come_as_one_line_of_json()
     {
-        var run = Command.Run("Bench", "model", "--model", "models/numbers-dense.tessera", "--device", "host", "--pp", "16", "--tg", "4", "--runs", "2", "--json");
+        var run = Command.Run("Bench", "model", "--model", "models/numbers-dense.tessera", "--device", "host", "--pp", "16", "--tg", "4", "--runs", "2",
+            "--json");
         Assert.True(run.ExitCode == 0, run.Errors);
         var json = JsonDocument.Parse(run.Output).RootElement;
         foreach (string name in new[] { "model", "dtype", "device", "pp", "tg", "streams", "depth" }) Assert.True(json.TryGetProperty(name, out _), name);

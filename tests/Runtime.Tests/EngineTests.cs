@@ -18,7 +18,8 @@ public class EngineTests(TrainedModel model) : IClassFixture<TrainedModel>
     {
         int end = model.Exact.Tokenizer!.Find("<|im_end|>")!.Value;
         foreach (var one in TrainedModel.Conversations)
-            Assert.Equal(TrainedModel.Ids(one.GetProperty("ids")), (int[])[.. TrainedModel.Greedy(model.Exact, TrainedModel.Ids(one.GetProperty("prompt_ids"))), end]);
+            Assert.Equal(TrainedModel.Ids(one.GetProperty("ids")),
+                (int[])[.. TrainedModel.Greedy(model.Exact, TrainedModel.Ids(one.GetProperty("prompt_ids"))), end]);
     }
 
     [Theory, Trait("set", "all"), MemberData(nameof(Trained))]
@@ -27,10 +28,12 @@ public class EngineTests(TrainedModel model) : IClassFixture<TrainedModel>
         using var golden = new GoldenModel(name);
         using var engine = Engine.Load(golden.FilePath, new EngineOptions { Device = TestDevices.Named(device), Numerics = Numerics.Exact });
         int end = engine.Tokenizer!.Find("<|im_end|>")!.Value;
-        var conversations = System.Text.Json.JsonDocument.Parse(File.ReadAllText(Repository.Golden($"models/{name}/chat.json"))).RootElement.EnumerateArray().ToList();
+        var conversations = System.Text.Json.JsonDocument.Parse(File.ReadAllText(Repository.Golden($"models/{name}/chat.json"))).RootElement.EnumerateArray()
+            .ToList();
         Assert.Equal(40, conversations.Count);
         foreach (var one in conversations)
-            Assert.Equal(TrainedModel.Ids(one.GetProperty("ids")), (int[])[.. TrainedModel.Greedy(engine, TrainedModel.Ids(one.GetProperty("prompt_ids"))), end]);
+            Assert.Equal(TrainedModel.Ids(one.GetProperty("ids")),
+                (int[])[.. TrainedModel.Greedy(engine, TrainedModel.Ids(one.GetProperty("prompt_ids"))), end]);
     }
 
     [Fact]
@@ -40,8 +43,10 @@ public class EngineTests(TrainedModel model) : IClassFixture<TrainedModel>
         {
             var options = one.GetProperty("options");
             bool? think = options.TryGetProperty("enable_thinking", out var thinks) ? thinks.GetBoolean() : null;
-            var tools = options.TryGetProperty("tools", out var list) && list.ValueKind == System.Text.Json.JsonValueKind.Array ? list.EnumerateArray().ToList() : [];
-            var (thinking, answer) = await TrainedModel.Collect(model.Exact.Generate(ChatMessages.FromJson(one.GetProperty("messages")), greedy with { Thinking = think, Tools = tools }));
+            var tools = options.TryGetProperty("tools", out var list) && list.ValueKind == System.Text.Json.JsonValueKind.Array ? list.EnumerateArray()
+                .ToList() : [];
+            var (thinking, answer) = await TrainedModel.Collect(model.Exact.Generate(ChatMessages.FromJson(one.GetProperty("messages")),
+                greedy with { Thinking = think, Tools = tools }));
             string text = one.GetProperty("text").GetString()!.Replace("<|im_end|>", "");
             int close = text.IndexOf("</think>", StringComparison.Ordinal);
             Assert.Equal(close < 0 ? text : text[(close + 8)..].TrimStart('\n'), answer);
@@ -82,7 +87,8 @@ public class EngineTests(TrainedModel model) : IClassFixture<TrainedModel>
         using var engine = Engine.Load(model.Q8Path, new EngineOptions { Device = TestDevices.Named(device), Cache = CacheType.Q8 });
         int same = 0;
         foreach (var one in TrainedModel.Conversations)
-            if (TrainedModel.Greedy(engine, TrainedModel.Ids(one.GetProperty("prompt_ids"))).AsSpan().SequenceEqual(TrainedModel.Ids(one.GetProperty("ids")).AsSpan()[..^1])) same++;
+            if (TrainedModel.Greedy(engine, TrainedModel.Ids(one.GetProperty("prompt_ids"))).AsSpan()
+                .SequenceEqual(TrainedModel.Ids(one.GetProperty("ids")).AsSpan()[..^1])) same++;
         TestContext.Current.SendDiagnosticMessage($"cache in q8 on {device}: {same} of {TrainedModel.Conversations.Count} answers are the goldens");
         Assert.True(same >= 38, $"{same} of {TrainedModel.Conversations.Count} answers are the goldens");
     }
@@ -143,14 +149,16 @@ public class EngineTests(TrainedModel model) : IClassFixture<TrainedModel>
         var stopped = engine.Start([5, 6, 7], SamplingOptions.Greedy, 1, new CancellationToken(canceled: true));
         Assert.Null(stopped.Next());
         Assert.Equal((EndReason.Stopped, 0, 0u), (stopped.Report().End, stopped.Report().Tokens, stopped.Report().LogitsHash));
-        Assert.Throws<OperationCanceledException>(() => Engine.Load(model.Q8Path, new EngineOptions { Device = "host" }, new CancellationToken(canceled: true)));
+        Assert.Throws<OperationCanceledException>(() =>
+            Engine.Load(model.Q8Path, new EngineOptions { Device = "host" }, new CancellationToken(canceled: true)));
     }
 
     [Fact]
     public async Task A_caller_may_leave_early_and_others_may_ask_at_once()
     {
         await foreach (var _ in model.Q8.Generate("Write 9999 in English.", greedy)) break;
-        var both = await Task.WhenAll(TrainedModel.Collect(model.Q8.Generate("Write 23 in French.", greedy)), TrainedModel.Collect(model.Q8.Generate("Write 24 in French.", greedy)));
+        var both = await Task.WhenAll(TrainedModel.Collect(model.Q8.Generate("Write 23 in French.", greedy)),
+            TrainedModel.Collect(model.Q8.Generate("Write 24 in French.", greedy)));
         Assert.Equal(["vingt-trois", "vingt-quatre"], both.Select(b => b.Answer));
     }
 
@@ -181,29 +189,31 @@ public class EngineTests(TrainedModel model) : IClassFixture<TrainedModel>
             Visit(method.ReturnType);
             foreach (var parameter in method.GetParameters()) Visit(parameter.ParameterType);
         }
-        foreach (var type in new[] { typeof(Engine), typeof(DeviceCatalog), typeof(DeviceEntry), typeof(GenerationReport), typeof(TesseraException), typeof(ToolCalls), typeof(ChatMessages) }) Visit(type);
-        Assert.Superset(new HashSet<Type> { typeof(EngineOptions), typeof(GenerationOptions), typeof(SamplingOptions), typeof(ChatMessage), typeof(GenerationUpdate), typeof(CacheType) }, written);
+        foreach (var type in new[] { typeof(Engine), typeof(DeviceCatalog), typeof(DeviceEntry), typeof(GenerationReport), typeof(TesseraException),
+            typeof(ToolCalls), typeof(ChatMessages) }) Visit(type);
+        Assert.Superset(new HashSet<Type> { typeof(EngineOptions), typeof(GenerationOptions), typeof(SamplingOptions), typeof(ChatMessage),
+            typeof(GenerationUpdate), typeof(CacheType) }, written);
         Assert.All(written, type => Assert.Equal("Tessera", type.Namespace));
     }
 
     [Fact]
     public void Wrong_requests_are_told()
     {
-        string Told(Action act) => Assert.ThrowsAny<TesseraException>(act).Message;
-        Assert.Contains("prompt is empty", Told(() => model.Q8.Start([], SamplingOptions.Greedy)));
-        Assert.Contains("token 99999: expected 0 to", Told(() => model.Q8.Start([99999], SamplingOptions.Greedy)));
-        Assert.Contains("the context holds", Told(() => model.Q8.Start(new int[model.Q8.Context], SamplingOptions.Greedy)));
-        Assert.Contains("top-p must be", Told(() => model.Q8.Start([1], new SamplingOptions { TopP = 0 })));
-        Assert.Contains("temperature must be", Told(() => model.Q8.Start([1], new SamplingOptions { Temperature = float.NaN })));
-        Assert.Contains("device 'gpu': expected", Told(() => Engine.Load(model.Q8Path, new EngineOptions { Device = "gpu" })));
-        Assert.Contains("expected 1 to 4096 tokens", Told(() => Engine.Load(model.Q8Path, new EngineOptions { Device = "host", Context = 5000 })));
-        Assert.Contains("cache type 7: expected", Told(() => Engine.Load(model.Q8Path, new EngineOptions { Device = "host", Cache = (CacheType)7 })));
-        Assert.Contains("threads -1: expected", Told(() => Engine.Load(model.Q8Path, new EngineOptions { Device = "host", Threads = -1 })));
-        Assert.Contains("found null", Told(() => model.Q8.Generate((IEnumerable<ChatMessage>)null!)));
+        string Message(Action act) => Assert.ThrowsAny<TesseraException>(act).Message;
+        Assert.Contains("prompt is empty", Message(() => model.Q8.Start([], SamplingOptions.Greedy)));
+        Assert.Contains("token 99999: expected 0 to", Message(() => model.Q8.Start([99999], SamplingOptions.Greedy)));
+        Assert.Contains("the context holds", Message(() => model.Q8.Start(new int[model.Q8.Context], SamplingOptions.Greedy)));
+        Assert.Contains("top-p must be", Message(() => model.Q8.Start([1], new SamplingOptions { TopP = 0 })));
+        Assert.Contains("temperature must be", Message(() => model.Q8.Start([1], new SamplingOptions { Temperature = float.NaN })));
+        Assert.Contains("device 'gpu': expected", Message(() => Engine.Load(model.Q8Path, new EngineOptions { Device = "gpu" })));
+        Assert.Contains("expected 1 to 4096 tokens", Message(() => Engine.Load(model.Q8Path, new EngineOptions { Device = "host", Context = 5000 })));
+        Assert.Contains("cache type 7: expected", Message(() => Engine.Load(model.Q8Path, new EngineOptions { Device = "host", Cache = (CacheType)7 })));
+        Assert.Contains("threads -1: expected", Message(() => Engine.Load(model.Q8Path, new EngineOptions { Device = "host", Threads = -1 })));
+        Assert.Contains("found null", Message(() => model.Q8.Generate((IEnumerable<ChatMessage>)null!)));
         using var bare = new GoldenModel("tiny-f16");
         using var engine = Engine.Load(bare.FilePath, new EngineOptions { Device = "host" });
         Assert.False(engine.CanChat);
-        Assert.Contains("holds no tokenizer", Told(() => engine.Generate("hi")));
+        Assert.Contains("holds no tokenizer", Message(() => engine.Generate("hi")));
     }
 
     public static TheoryData<string> Devices => [.. TestDevices.ForModels];
@@ -211,7 +221,8 @@ public class EngineTests(TrainedModel model) : IClassFixture<TrainedModel>
     [Theory, MemberData(nameof(Devices))]
     public void Decoding_allocates_nothing(string device)
     {
-        foreach (var sampling in new[] { SamplingOptions.Greedy, new SamplingOptions { Temperature = 0.6f, TopK = 20, TopP = 0.95f, Seed = 1 }, new SamplingOptions { Temperature = 0, RepetitionPenalty = 1.01f } })
+        foreach (var sampling in new[] { SamplingOptions.Greedy, new SamplingOptions { Temperature = 0.6f, TopK = 20, TopP = 0.95f, Seed = 1 },
+            new SamplingOptions { Temperature = 0, RepetitionPenalty = 1.01f } })
         {
             long least = long.MaxValue;
             for (int attempt = 0; attempt < 3; attempt++) // another thread of the test run may allocate meanwhile

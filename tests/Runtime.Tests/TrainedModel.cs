@@ -28,9 +28,11 @@ public sealed class TrainedModel : IDisposable
 
     public string Q8Path => q8File.FilePath;
 
-    public static List<JsonElement> Conversations { get; } = [.. JsonDocument.Parse(File.ReadAllText(Repository.Golden("models/numbers-dense/chat.json"))).RootElement.EnumerateArray()];
+    public static List<JsonElement> Conversations { get; } = [.. JsonDocument.Parse(File.ReadAllText(Repository.Golden(
+        "models/numbers-dense/chat.json"))).RootElement.EnumerateArray()];
 
-    public static List<JsonElement> Questions { get; } = [.. File.ReadLines(Repository.Golden("models/numbers-dense/eval.jsonl")).Select(l => JsonDocument.Parse(l).RootElement)];
+    public static List<JsonElement> Questions { get; } = [.. File.ReadLines(Repository.Golden("models/numbers-dense/eval.jsonl")).Select(l =>
+        JsonDocument.Parse(l).RootElement)];
 
     public static int[] Ids(JsonElement of) => [.. of.EnumerateArray().Select(i => i.GetInt32())];
 
@@ -49,7 +51,8 @@ public sealed class TrainedModel : IDisposable
         int right = 0;
         foreach (var question in Questions)
         {
-            int[] prompt = engine.Tokenizer!.Encode(engine.Template!.Render(ChatMessages.FromJson(question.GetProperty("messages")), new PromptOptions { Thinking = false }));
+            int[] prompt = engine.Tokenizer!.Encode(engine.Template!.Render(ChatMessages.FromJson(question.GetProperty("messages")),
+                new PromptOptions { Thinking = false }));
             if (engine.Tokenizer.Decode(Greedy(engine, prompt)).Trim() == question.GetProperty("answer").GetString()) right++;
         }
         return (double)right / Questions.Count;

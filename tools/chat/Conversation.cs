@@ -2,7 +2,10 @@ using System.Text;
 
 namespace Tessera.Chat;
 
-/// <summary>The messages so far, and how an answer is shown: on standard output the answer alone (on a terminal its thinking before it, dimmed), on standard error where and how fast it ran.</summary>
+/// <summary>
+/// The messages so far, and how an answer is shown: on standard output the answer alone (on a terminal its thinking before it, dimmed), on standard error
+/// where and how fast it ran.
+/// </summary>
 sealed class Conversation(Engine engine, GenerationOptions options, string? system)
 {
     readonly List<ChatMessage> messages = system is null ? [] : [new ChatMessage("system", system)];

@@ -47,7 +47,8 @@ static class Interactive
                     conversation.Answer(line, answering.Token).GetAwaiter().GetResult();
                     if (conversation.Engine.LastReport!.End == EndReason.ContextFull) Console.Error.WriteLine(Full);
                 }
-                catch (TesseraException e) { Console.Error.WriteLine(e is ContextFullException ? $"{e.Message}. {Full}" : e.Message); } // this answer failed, not the chat
+                // this answer failed, not the chat
+                catch (TesseraException e) { Console.Error.WriteLine(e is ContextFullException ? $"{e.Message}. {Full}" : e.Message); }
                 catch (OperationCanceledException) { } // stopped before it began
                 finally { answering = null; }
             }

@@ -33,7 +33,8 @@ root.SetAction(parsed => Cli.Guard(stop =>
         Context = parsed.GetValue(context),
         OnStatus = line => Console.Error.WriteLine(line),
     }, stop);
-    if (!engine.CanChat) throw new TesseraException($"{file}: holds no tokenizer or no chat template, so that it cannot answer; convert the folder with tokenizer.json and its template");
+    if (!engine.CanChat) throw new TesseraException(
+        $"{file}: holds no tokenizer or no chat template, so that it cannot answer; convert the folder with tokenizer.json and its template");
     var options = new GenerationOptions
     {
         MaxTokens = parsed.GetValue(maxTokens),

@@ -7,7 +7,8 @@ static class RunLine
     {
         string device = $"{engine.Device.Name} ({engine.Device.Description})", numerics = engine.Numerics.ToString().ToLowerInvariant();
         return $"# {engine.Info.Name} {engine.WeightType.Name()} {numerics} on {device} · {report.Tokens} tok · {Speed(engine, report)}"
-            + $" · prompt {report.PromptTokens} tok ({report.CachedTokens} kept) in {report.PrefillSeconds * 1000:F0} ms · logits #{report.LogitsHash:x8}{End(report.End)}";
+            + $" · prompt {report.PromptTokens} tok ({report.CachedTokens} kept) in {report.PrefillSeconds * 1000:F0} ms · logits "
+            + $"#{report.LogitsHash:x8}{End(report.End)}";
     }
 
     static string Speed(Engine engine, GenerationReport report)

@@ -5,7 +5,9 @@ using System.Runtime.InteropServices;
 
 namespace Tessera.Tools;
 
-/// <summary>What all command lines share: usage errors exit 2, failures exit 1 with one line, signals cancel, numbers are written the same everywhere.</summary>
+/// <summary>
+/// What all command lines share: usage errors exit 2, failures exit 1 with one line, signals cancel, numbers are written the same everywhere.
+/// </summary>
 static class Cli
 {
     public static int Run(RootCommand root, string[] args)
@@ -23,7 +25,10 @@ static class Cli
         return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
     }
 
-    /// <summary>The parser takes first arguments in brackets for directives, known or not, and drops them: an option before them, which no one types, ends that. They are a prompt.</summary>
+    /// <summary>
+    /// The parser takes first arguments in brackets for directives, known or not, and drops them: an option before them, which no one types, ends that. They
+    /// are a prompt.
+    /// </summary>
     static string[] Undirected(RootCommand root, string[] args)
     {
         root.Directives.Clear();

@@ -51,7 +51,8 @@ public sealed class KvCache : IDisposable
     public int Slot(int sequence, int position)
     {
         int index = position / KvBlock.Tokens;
-        if (index >= BlocksPerSequence) throw new TesseraException($"the context of {Context} tokens is full; start a new conversation or load with a larger context");
+        if (index >= BlocksPerSequence)
+            throw new TesseraException($"the context of {Context} tokens is full; start a new conversation or load with a larger context");
         while (taken[sequence] <= index)
             table[sequence * BlocksPerSequence + taken[sequence]++] = free[--freeCount];
         return table[sequence * BlocksPerSequence + index] * KvBlock.Tokens + position % KvBlock.Tokens;

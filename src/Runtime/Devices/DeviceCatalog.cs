@@ -11,7 +11,10 @@ public enum DeviceKind { Discrete, Integrated, Host, Software, Null }
 /// <summary>One device of the machine: its name, what it is, and why it is passed over (null: it can be used).</summary>
 public sealed record DeviceEntry(string Name, string Description, DeviceKind Kind, string? UnavailableReason);
 
-/// <summary>All devices by name: the host, the reference and Vulkan's. Backends outside this assembly add themselves with <see cref="Register"/>, CUDA and OpenCL by <c>IlgpuDevices.Register()</c>.</summary>
+/// <summary>
+/// All devices by name: the host, the reference and Vulkan's. Backends outside this assembly add themselves with <see cref="Register"/>, CUDA and OpenCL by
+/// <c>IlgpuDevices.Register()</c>.
+/// </summary>
 public static class DeviceCatalog
 {
     /// <summary>A backend: the prefix of its names, how to list its devices, how to open one.</summary>

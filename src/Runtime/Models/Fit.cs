@@ -60,7 +60,8 @@ public static class Fit
     public static string Refuse(FitRequest request, FitPlan plan, string device)
     {
         string remedies = string.Join(", ", Remedies(request, plan.Free));
-        return $"{request.Name} does not fit {device}: {Needs(request, plan)}; {(remedies.Length > 0 ? $"would fit: {remedies}, or try another device" : "a smaller model would fit, or another device")}";
+        string remedy = remedies.Length > 0 ? $"would fit: {remedies}, or try another device" : "a smaller model would fit, or another device";
+        return $"{request.Name} does not fit {device}: {Needs(request, plan)}; {remedy}";
     }
 
     internal static BatchLimits Limits(int context)
@@ -70,7 +71,8 @@ public static class Fit
     }
 
     static string Needs(FitRequest request, FitPlan plan) =>
-        $"weights {Mega(plan.Weights)} + cache {Mega(plan.Cache)} ({plan.Context} tokens, {request.Cache.Name()}) + scratch {Mega(plan.Scratch)} = {Mega(plan.Total)} "
+        $"weights {Mega(plan.Weights)} + cache {Mega(plan.Cache)} ({plan.Context} tokens, {request.Cache.Name()}) + scratch {Mega(plan.Scratch)} = "
+        + $"{Mega(plan.Total)} "
         + $"of {Mega(plan.Free)} free, {Mega(plan.Reserve)} of which stay in reserve";
 
     /// <summary>What could be changed, one thing at a time, so that it fits.</summary>
@@ -79,14 +81,16 @@ public static class Fit
         if (Largest(request, free, request.Config.Context) is >= KvBlock.Tokens and int context) yield return $"a context of {context}";
         if (request.Cache != DType.Q8 && Plan(request with { Cache = DType.Q8 }, free).Fits) yield return "a cache in q8 (--kv q8)";
         // Panels of whole tiles: a file's other segments are small beside them.
-        var smaller = request with { Matrices = DType.Q8, WeightBytes = request.WeightBytes * Tile.Bytes(DType.Q8, 16, 32) / Tile.Bytes(request.Matrices, 16, 32) };
+        var smaller = request with { Matrices = DType.Q8,
+            WeightBytes = request.WeightBytes * Tile.Bytes(DType.Q8, 16, 32) / Tile.Bytes(request.Matrices, 16, 32) };
         if (request.Matrices != DType.Q8 && Plan(smaller, free).Fits) yield return "weights converted to q8 (--dtype q8)";
     }
 
     static FitPlan At(FitRequest request, int context, long free)
     {
         var (limits, c) = (Limits(context), request.Config);
-        return new FitPlan(context, request.WeightBytes, CacheBytes(request, limits), Runner.ScratchBytes(c, request.Matrices, request.Numerics, limits), free, Math.Min(Math.Max(free, 0) / 10, MaxReserve));
+        return new FitPlan(context, request.WeightBytes, CacheBytes(request, limits), Runner.ScratchBytes(c, request.Matrices, request.Numerics, limits), free,
+            Math.Min(Math.Max(free, 0) / 10, MaxReserve));
     }
 
     static long CacheBytes(FitRequest request, BatchLimits limits) =>

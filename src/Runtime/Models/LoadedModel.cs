@@ -63,7 +63,8 @@ sealed unsafe class FileWeights(TiledFile file, IDevice device, Action<long>? pr
         var segment = file.Find(name);
         if (segment.Cols != cols || segment.Type != SegmentTypes.Vector) throw Wrong(segment, $"a vector of {cols}");
         foreach (float value in MemoryMarshal.Cast<byte, float>(file.Span(segment)))
-            if (!float.IsFinite(value)) throw new TesseraException($"{file.Path}: segment '{name}' holds a number that is not finite: the weights are broken, convert the model again");
+            if (!float.IsFinite(value)) throw new TesseraException(
+                $"{file.Path}: segment '{name}' holds a number that is not finite: the weights are broken, convert the model again");
         return Tensor.Packed(Load(segment), 0, DType.F32, 1, cols);
     }
 

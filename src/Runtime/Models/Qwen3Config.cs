@@ -40,7 +40,8 @@ public sealed record Qwen3Config
         Require(Layers is > 0 and <= 1024, "layers must be 1 to 1024", Layers);
         Require(Heads is > 0 and <= 1024, "attention heads must be 1 to 1024", Heads);
         Require(KvHeads > 0 && Heads % KvHeads == 0, $"key-value heads must divide the {Heads} attention heads", KvHeads);
-        Require(HeadDim is > 0 and <= AttentionOp.MaxHeadDim && HeadDim % 32 == 0, $"head dimension must be a multiple of 32 up to {AttentionOp.MaxHeadDim}", HeadDim);
+        Require(HeadDim is > 0 and <= AttentionOp.MaxHeadDim && HeadDim % 32 == 0, $"head dimension must be a multiple of 32 up to {AttentionOp.MaxHeadDim}",
+            HeadDim);
         Require(Ffn is > 0 and <= 1 << 20, "feed-forward size must be 1 to 1048576", Ffn);
         Require(Vocabulary is > 0 and <= 1 << 22, "vocabulary must be 1 to 4194304", Vocabulary);
         Require(Context is > 0 and <= 1 << 24, "positions must be 1 to 16777216", Context);
@@ -53,7 +54,8 @@ public sealed record Qwen3Config
             Require(moe.Active > 0 && moe.Active <= active, $"experts per token must be 1 to {active}", moe.Active);
             Require(moe.Ffn is > 0 and <= 1 << 20, "the experts' feed-forward size must be 1 to 1048576", moe.Ffn);
             Require(moe.SparseStep > 0, "decoder_sparse_step must be 1 or more", moe.SparseStep);
-            Require(moe.DenseLayers is { } dense && dense.Length <= Layers, $"the dense layers must be a list of at most {Layers}", moe.DenseLayers?.Length ?? 0);
+            Require(moe.DenseLayers is { } dense && dense.Length <= Layers, $"the dense layers must be a list of at most {Layers}",
+                moe.DenseLayers?.Length ?? 0);
         }
         if (Rope!.Yarn is not { } yarn) return;
         Require(yarn is { Factor: >= 1 and <= 1024, BetaFast: > 0 and <= 1e6, BetaSlow: > 0 and <= 1e6, Original: null or > 0 },
@@ -62,7 +64,10 @@ public sealed record Qwen3Config
     }
 }
 
-/// <summary>Mixture of experts: how many, how many a token takes, their feed-forward size, whether the weights of those taken are divided by their sum, and which layers have it.</summary>
+/// <summary>
+/// Mixture of experts: how many, how many a token takes, their feed-forward size, whether the weights of those taken are divided by their sum, and which
+/// layers have it.
+/// </summary>
 /// <param name="SparseStep">Every so manieth layer, from layer SparseStep - 1 on.</param>
 /// <param name="DenseLayers">Layers that have none all the same.</param>
 public sealed record MoeConfig(int Experts, int Active, int Ffn, bool Renormalise, int SparseStep, int[] DenseLayers);
@@ -70,5 +75,7 @@ public sealed record MoeConfig(int Experts, int Active, int Ffn, bool Renormalis
 /// <summary>Rotary embedding: the base, and YaRN's interpolation where it is asked for.</summary>
 public sealed record RopeConfig(double Theta, YarnConfig? Yarn);
 
-/// <summary>YaRN over <paramref name="Original"/> positions (null: the model's context). <paramref name="AttentionFactor"/> null: 0.1 · ln(factor) + 1.</summary>
+/// <summary>
+/// YaRN over <paramref name="Original"/> positions (null: the model's context). <paramref name="AttentionFactor"/> null: 0.1 · ln(factor) + 1.
+/// </summary>
 public sealed record YarnConfig(double Factor, int? Original, double BetaFast, double BetaSlow, double? AttentionFactor);

@@ -44,14 +44,16 @@ public sealed class Runner : IDisposable
 
     /// <summary>What a runner of these limits allocates on its device, weights apart.</summary>
     public static long Bytes(Qwen3Config c, DType matrices, Numerics numerics, BatchLimits limits, DType? cache = null) =>
-        KvCache.Bytes(cache ?? numerics.Cache(), c.Layers, c.KvHeads, c.HeadDim, limits.Sequences, limits.BlocksPerSequence) + ScratchBytes(c, matrices, numerics, limits);
+        KvCache.Bytes(cache ?? numerics.Cache(), c.Layers, c.KvHeads, c.HeadDim, limits.Sequences, limits.BlocksPerSequence)
+            + ScratchBytes(c, matrices, numerics, limits);
 
     /// <summary>The same without the cache: activations, inputs and results of the largest step.</summary>
     public static long ScratchBytes(Qwen3Config c, DType matrices, Numerics numerics, BatchLimits limits) =>
         Activations.Bytes(c, matrices, numerics, limits.Tokens, limits.Wanted) + SharedBytes(c, limits);
 
     /// <summary>Computes the batch. Returns when it is submitted; reading the results waits.</summary>
-    /// <returns>False where <paramref name="stop"/> ended a long step half-way: its results are none, and the cache behind its first position is to be written again.</returns>
+    /// <returns>False where <paramref name="stop"/> ended a long step half-way: its results are none, and the cache behind its first position is to be
+    /// written again.</returns>
     public bool Run(CancellationToken stop = default)
     {
         var b = Batch;
@@ -101,11 +103,13 @@ public sealed class Runner : IDisposable
 
     /// <summary>All logits of a wanted row, (vocabulary), after penalties.</summary>
     public void ReadLogits(int row, Span<float> logits) =>
-        device.Read(Results.Logits with { Offset = Results.Logits.Offset + (long)row * Rows.Stride(DType.F32, config.Vocabulary), Bytes = logits.Length * 4L }, MemoryMarshal.AsBytes(logits));
+        device.Read(Results.Logits with { Offset = Results.Logits.Offset + (long)row * Rows.Stride(DType.F32, config.Vocabulary), Bytes = logits.Length * 4L },
+            MemoryMarshal.AsBytes(logits));
 
     /// <summary>The residual stream behind the last layer, (hidden), of row <paramref name="row"/> of the step.</summary>
     public void ReadHidden(int row, Span<float> hidden) =>
-        device.Read(Results.X with { Offset = Results.X.Offset + (long)row * Rows.Stride(DType.F32, config.Hidden), Bytes = hidden.Length * 4L }, MemoryMarshal.AsBytes(hidden));
+        device.Read(Results.X with { Offset = Results.X.Offset + (long)row * Rows.Stride(DType.F32, config.Hidden), Bytes = hidden.Length * 4L },
+            MemoryMarshal.AsBytes(hidden));
 
     public void Wait() => device.Wait();
 

@@ -41,7 +41,8 @@ public sealed class Sampler
     }
 
     static TesseraException NotFinite(Runner runner, int row) =>
-        new($"the logits behind token {runner.Batch.Positions[runner.Batch.Wanted[row]] + 1} are not finite on {runner.DeviceName}: weights or configuration are broken; check the file with convert verify");
+        new($"the logits behind token {runner.Batch.Positions[runner.Batch.Wanted[row]] + 1} are not finite on "
+            + $"{runner.DeviceName}: weights or configuration are broken; check the file with convert verify");
 
     int DrawFromRow(Runner runner, int from, int k)
     {

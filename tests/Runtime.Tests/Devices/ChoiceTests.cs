@@ -11,7 +11,8 @@ public class ChoiceTests(TrainedModel model) : IClassFixture<TrainedModel>
     [ThreadStatic]
     static List<(DeviceEntry Entry, Func<IDevice> Open)>? devices; // seen by the test that made them only
 
-    static ChoiceTests() => DeviceCatalog.Register(new DeviceCatalog.Backend("fake", () => [.. (devices ?? []).Select(d => d.Entry)], index => devices![index].Open()));
+    static ChoiceTests() => DeviceCatalog.Register(new DeviceCatalog.Backend("fake", () => [.. (devices ?? []).Select(d => d.Entry)], index =>
+        devices![index].Open()));
 
     static List<FakeDevice> Offer(params (DeviceKind Kind, long Free, string? Reason)[] offered)
     {

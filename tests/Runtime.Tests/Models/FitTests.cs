@@ -19,7 +19,8 @@ public class FitTests
     [Fact]
     public void What_is_told_adds_up()
     {
-        foreach (var (request, free) in new[] { (Request(5000), 24000L), (Request(5500, 8192), 6000), (Request(9000), 6000), (Request(4000), 6000), (Request(600), 700) })
+        foreach (var (request, free) in new[] { (Request(5000), 24000L), (Request(5500, 8192), 6000), (Request(9000), 6000), (Request(4000), 6000),
+            (Request(600), 700) })
         {
             var plan = Fit.Plan(request, free * Mega);
             Assert.Equal(plan.Total <= plan.Free - plan.Reserve, plan.Fits);
@@ -49,7 +50,8 @@ public class FitTests
         Assert.Contains("--dtype q8", line);
         Assert.Contains("another device", line);
         // What is so already, or would not do, is not said.
-        Assert.DoesNotContain("--kv q8", Fit.Refuse(request with { Cache = DType.Q8, Context = 40960 }, Fit.Plan(request with { Cache = DType.Q8, Context = 40960 }, plan.Free), "card:0"));
+        Assert.DoesNotContain("--kv q8",
+            Fit.Refuse(request with { Cache = DType.Q8, Context = 40960 }, Fit.Plan(request with { Cache = DType.Q8, Context = 40960 }, plan.Free), "card:0"));
         var wide = Request(16000, type: DType.Q8);
         string hopeless = Fit.Refuse(wide, Fit.Plan(wide, 6000 * Mega), "card:0");
         Assert.DoesNotContain("--dtype", hopeless);

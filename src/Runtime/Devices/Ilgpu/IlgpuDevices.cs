@@ -5,7 +5,9 @@ namespace Tessera;
 /// <summary>CUDA and OpenCL, through ILGPU: an assembly of its own, since it makes code at run time.</summary>
 public static class IlgpuDevices
 {
-    /// <summary>Adds <c>cuda:N</c> and <c>opencl:N</c> to <see cref="DeviceCatalog"/>; a program calls it once, before it lists devices or loads a model.</summary>
+    /// <summary>
+    /// Adds <c>cuda:N</c> and <c>opencl:N</c> to <see cref="DeviceCatalog"/>; a program calls it once, before it lists devices or loads a model.
+    /// </summary>
     public static void Register()
     {
         DeviceCatalog.Register(IlgpuDevice.Cuda);
