@@ -17,7 +17,8 @@ static class Filters
         ["default"] = new(new("default_value? boolean?"), Default),
         ["dictsort"] = new(new("case_sensitive? by? reverse?"), ListFilters.DictSort),
         ["first"] = new(new(""), First),
-        ["float"] = new(new("default?"), call => call.Of is Text text ? Numbers.Parse(text.Value) ?? call.At(0, 0.0) : Values.Number(call.Of) ?? call.At(0, 0.0)),
+        ["float"] = new(new("default?"), call =>
+            call.Of is Text text ? Numbers.Parse(text.Value) ?? call.At(0, 0.0) : Values.Number(call.Of) ?? call.At(0, 0.0)),
         ["format"] = new(new("* **"), call => Format.Percent(call.Meter, call.Written, call.Keywords.Count > 0 ? Keywords(call) : Operations.Tuple(call.Rest))),
         ["groupby"] = new(new("attribute default? case_sensitive?"), ListFilters.GroupBy),
         ["indent"] = new(new("width? first? blank?"), Indent),

@@ -37,7 +37,8 @@ static class StringMethods
             ? Strings.Part(call.Meter, Of(call), call.Required(0).Value.Length, Of(call).Value.Length) : Of(call)),
         ["removesuffix"] = new(new("suffix"), call => Affixed(call, atEnd: true)
             ? Strings.Part(call.Meter, Of(call), 0, Of(call).Value.Length - call.Required(0).Value.Length) : Of(call)),
-        ["replace"] = new(new("old new count?"), call => StringParts.Replace(call.Meter, Of(call), call.Required(0).Value, call.Required(1), call.Whole(2, -1))),
+        ["replace"] = new(new("old new count?"), call =>
+            StringParts.Replace(call.Meter, Of(call), call.Required(0).Value, call.Required(1), call.Whole(2, -1))),
         ["rfind"] = new(search, call => Find(call, last: true)),
         ["rindex"] = new(search, call => Find(call, last: true) is >= 0 and var at ? at : throw call.Meter.Wrong("rindex: the part is not there")),
         ["rjust"] = new(padded, call => Pad(call.Meter, Of(call), call.Whole(0, 0), call.Text(1), left: true, right: false)),
