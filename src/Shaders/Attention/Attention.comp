@@ -215,8 +215,8 @@ void storeRows() {
     for (int i = thread; i < rows * dim / SCALE_BLOCK; i += THREADS) {
         int r = i * SCALE_BLOCK / dim, d = i * SCALE_BLOCK % dim, col = (head0 + r % heads) * dim + d, t = token + r / heads;
 #ifdef A8
-        float largest = 0;
-        for (int c = 0; c < SCALE_BLOCK; c++) largest = max(largest, abs(q[r][d + c] / rescale[r]));
+        uint largest = 0;
+        for (int c = 0; c < SCALE_BLOCK; c++) largest = max(largest, magnitude(q[r][d + c] / rescale[r]));
         float scale = blockScale(largest);
         uint64_t to = a.y + uint64_t(t) * a8Stride(cols);
         int total = 0;

@@ -7,19 +7,18 @@ int yStride(int cols) { return pad(cols) * 4; }
 
 #ifdef Y_A8
 const int BLOCK_THREADS = SCALE_BLOCK / 4;
-shared float threadMax[THREADS];
+shared uint threadMax[THREADS];
 shared int threadSum[THREADS];
 #endif
 
 // All threads of the workgroup come here together, those with nothing to store with word < 0. row: of a token; word: 4 columns each.
 void storeWord(uint64_t row, int cols, int word, vec4 v, int thread) {
 #ifdef Y_A8
-    vec4 size = abs(v);
     int first = thread / BLOCK_THREADS * BLOCK_THREADS;
     barrier(); // what was read before may be of the last word
-    threadMax[thread] = max(max(size.x, size.y), max(size.z, size.w));
+    threadMax[thread] = max(max(magnitude(v.x), magnitude(v.y)), max(magnitude(v.z), magnitude(v.w)));
     barrier();
-    float largest = 0;
+    uint largest = 0;
     for (int i = 0; i < BLOCK_THREADS; i++) largest = max(largest, threadMax[first + i]);
     float scale = blockScale(largest);
     ivec4 q = quantised(v, scale);

@@ -33,7 +33,9 @@ int realRows(uint64_t count, int bound) { return count == 0 ? bound : min(bound,
 
 // Scale blocks: 32 values that share a scale.
 const int SCALE_BLOCK = 32;
-float blockScale(float largest) { return largest < 1e-30 ? 0 : largest / 127; }
+// A magnitude's bits, of which the largest are found as integers: max of floats may lose what is not a number.
+uint magnitude(float v) { return floatBitsToUint(v) & 0x7fffffffu; }
+float blockScale(uint largest) { return uintBitsToFloat(largest) < 1e-30 ? 0 : uintBitsToFloat(largest) / 127; }
 ivec4 quantised(vec4 v, float scale) { return scale == 0 ? ivec4(0) : ivec4(roundEven(v / scale)); }
 
 uint packedBytes(ivec4 v) { return uint(v.x & 255) | uint(v.y & 255) << 8 | uint(v.z & 255) << 16 | uint(v.w & 255) << 24; }

@@ -76,8 +76,8 @@ void main() {
     int place = slot % KV_TOKENS, words = dim / WORD_K;
 #ifdef KV_Q8
     if (thread < dim / SCALE_BLOCK) {
-        float largest = 0;
-        for (int d = thread * SCALE_BLOCK; d < (thread + 1) * SCALE_BLOCK; d++) largest = max(largest, abs(head[d]));
+        uint largest = 0;
+        for (int d = thread * SCALE_BLOCK; d < (thread + 1) * SCALE_BLOCK; d++) largest = max(largest, magnitude(head[d]));
         scales[thread] = blockScale(largest);
         Floats to = Floats((value ? a.values : a.keys) + block + KV_TOKENS * dim);
         to.at[value ? place * dim / SCALE_BLOCK + thread : thread * KV_TOKENS + place] = scales[thread];

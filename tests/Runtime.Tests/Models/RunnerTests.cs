@@ -70,6 +70,7 @@ public class RunnerTests
                 all.Add(device, "bf16", float.NaN);
                 all.Add(device, "bf16", float.PositiveInfinity);
                 all.Add(device, "q8", float.PositiveInfinity);
+                all.Add(device, "q8", float.NaN);
             }
             return all;
         }
