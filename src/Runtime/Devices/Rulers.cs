@@ -10,8 +10,8 @@ public readonly record struct Peak(DType Type, string Arithmetic, double PerSeco
 /// <summary>The limits that percentages refer to, measured: many repeats in one recording, by the device's clock, the best of several.</summary>
 public static class Rulers
 {
-    const double BandwidthSeconds = 0.12, PeakSeconds = 0.1, TrialSeconds = 0.01, ReplaySeconds = 0.01;
-    const int Rounds = 2, MaxRepeats = 64, MaxLanes = 1 << 20;
+    const double BandwidthSeconds = 0.25, PeakSeconds = 0.1, TrialSeconds = 0.01, ReplaySeconds = 0.01;
+    const int Rounds = 2, MaxRepeats = 64, MaxLanes = 1 << 20, LongRounds = 2048;
 
     /// <summary>Bytes per second of reading memory that no cache holds; 0 where there is too little memory to tell.</summary>
     /// <param name="device">What is measured.</param>
@@ -67,13 +67,13 @@ public static class Rulers
     static double PerSecond(IDevice device, Tensor x, DeviceMemory results, DType type)
     {
         int lanes = MultiplyAddOp.Group * 16, rounds = MultiplyAddOp.Unroll;
-        while (true) // first wide enough for any GPU, then long enough for its clock
+        while (true) // first so long that starting a lane costs nothing beside it, then wide enough for any GPU, then long enough for its clock
         {
             using var recording = device.Record(gpu => gpu.MultiplyAdd(x, Tensor.Packed(results, 0, type, 1, lanes), rounds));
             double trial = Best(device, [recording], TrialSeconds);
             if (trial >= ReplaySeconds / 2) return recording.Calls[0].Flops(Workload.Full) / Math.Min(trial, Best(device, [recording], PeakSeconds));
-            if (lanes < MaxLanes) lanes *= 4;
-            else rounds *= 4;
+            if (rounds < LongRounds || lanes == MaxLanes) rounds *= 4;
+            else lanes *= 4;
         }
     }
 
