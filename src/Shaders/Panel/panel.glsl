@@ -59,8 +59,8 @@ vec4 wordProducts(uvec4 w, Floats x, vec4 scale, vec4 sum) {
 // Word part * STEP + word of a tile of activations, for the lane that multiplies word. loaded: a word a lane, where they are passed on.
 uint activationWord(Words x, uint loaded, int part, int word) {
     if (!BROADCAST) return x.at[part * STEP + word];
-    uint q = 0;
-    for (int i = 0; i < STEP; i++) {
+    uint q = subgroupBroadcast(loaded, part * STEP);
+    for (int i = 1; i < STEP; i++) {
         uint passed = subgroupBroadcast(loaded, part * STEP + i);
         q = word == i ? passed : q;
     }
