@@ -8,7 +8,7 @@ namespace Tessera.Runtime.Files;
 /// </summary>
 public sealed record TiledSegment(string Name, string Type, int Rows, int Cols, long Offset, long Bytes, string Hash, int? Experts = null)
 {
-    /// <summary>Larger than a tokenizer of 4 million merges and 65,536 added tokens of the usual length.</summary>
+    /// <summary>Larger than a tokenizer of 262,144 merges and 65,536 added tokens of the usual length.</summary>
     public const int MaxTokenizerBytes = 64 << 20;
 
     /// <summary>A template of a million characters, the most that are parsed.</summary>
