@@ -47,7 +47,17 @@ var text = new Option<string?>("--text") { Description = "a file of UTF-8; witho
 var tokenizer = new Command("tokens", "MB/s of text, encoded to token ids and decoded from them") { model, text, runs, json };
 tokenizer.SetAction(p => Cli.Guard(_ => TokensReport.Run(p.GetValue(model), p.GetValue(text), p.GetValue(runs), p.GetValue(json))));
 
-var root = new RootCommand("Measures Tessera: devices, ops, models, tokens.") { devices, ops, models, logits, paper, tokenizer };
+var against = new Option<string?>("--against") { Description = "the base: a .tessera file of the same vocabulary, which runs exact" };
+var read = new Option<string?>("--text") { Description = "a file of UTF-8, cut into windows of the context, at most 8192 tokens" };
+var tokensFile = new Option<string?>("--tokens-file") { Description = "token ids as JSON, [[id, ...], ...]: a list for each sequence" };
+var kld = new Command("kld", "what a model loses against another: KL divergence, perplexity of both, share of equal best tokens")
+{
+    model, against, read, tokensFile, device, numerics, json,
+};
+kld.SetAction(p => Cli.Guard(stop => KldReport.Run(new KldReport.Request(p.GetValue(model), p.GetValue(against), p.GetValue(read), p.GetValue(tokensFile),
+    p.GetValue(device), Parse(p.GetValue(numerics)!), p.GetValue(json)), stop)));
+
+var root = new RootCommand("Measures Tessera: devices, ops, models, quality, tokens.") { devices, ops, models, logits, kld, paper, tokenizer };
 return Cli.Run(root, args);
 
 static Numerics Parse(string name) => name == "exact" ? Numerics.Exact : Numerics.Fast;

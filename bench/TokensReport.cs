@@ -10,7 +10,7 @@ namespace Tessera.Bench;
 /// <summary>MB/s of UTF-8, encoding a text and decoding its ids on one thread: the median of runs behind a first, which builds what is built once.</summary>
 static class TokensReport
 {
-    const int SampleBytes = 1 << 20, MaxBytes = 64 << 20;
+    const int SampleBytes = 1 << 20;
 
     /// <summary>Prose in several scripts, numbers, code, emoji; a counter keeps its copies from being all alike.</summary>
     const string Sample = """
@@ -28,7 +28,7 @@ static class TokensReport
     public static int Run(string? path, string? textPath, int runs, bool json)
     {
         if (path is null) throw new TesseraException("--model: expected a .tessera file");
-        string text = textPath is null ? Mixed() : Read(textPath);
+        string text = textPath is null ? Mixed() : TextFile.Read(textPath);
         using var file = TiledFile.Open(path);
         byte[] packed = file.Span(file.Find("tokenizer")).ToArray();
         var watch = Stopwatch.StartNew();
@@ -71,15 +71,5 @@ static class TokensReport
         var text = new StringBuilder();
         for (int i = 0; text.Length < SampleBytes; i++) text.AppendFormat(CultureInfo.InvariantCulture, Sample, 1000 + 7919L * i % 90001);
         return text.ToString();
-    }
-
-    static string Read(string path)
-    {
-        try
-        {
-            if (new FileInfo(path).Length > MaxBytes) throw new TesseraException($"{path}: expected a text of at most {MaxBytes >> 20} MiB");
-            return File.ReadAllText(path);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException) { throw new TesseraException($"{path}: cannot be read: {e.Message}", e); }
     }
 }
