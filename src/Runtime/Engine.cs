@@ -116,7 +116,8 @@ public sealed class Engine : IDisposable
     {
         FitPlan? chosen = null;
         // On the host the weights stay in the page cache, which counts as free: they must find room there.
-        string? Refuse(IDevice device) => (chosen = Fit.Plan(request, device.FreeBytes)).Fits ? null : Fit.Refuse(request, chosen, device.Name);
+        string? Refuse(IDevice device) =>
+            (chosen = Fit.Plan(request, device.FreeBytes, device.MaxAllocationBytes)).Fits ? null : Fit.Refuse(request, chosen, device.Name);
         IDevice device;
         if (options.Device is null) device = DeviceCatalog.OpenFirst(options.Threads, Refuse, line => options.OnStatus?.Invoke(line));
         else

@@ -87,6 +87,8 @@ public class RulerTests
 
         public long FreeBytes => free;
 
+        public long MaxAllocationBytes => device.MaxAllocationBytes;
+
         public long UncachedBytes => device.UncachedBytes;
 
         public DeviceMemory Allocate(long bytes, bool shared = false)

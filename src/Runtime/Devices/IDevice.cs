@@ -17,10 +17,13 @@ public interface IDevice : IDisposable
     long FreeBytes { get; }
 
     /// <summary>
+    /// <summary>Bytes that one allocation can have at most; <see cref="long.MaxValue"/> where only memory limits it.</summary>
+    long MaxAllocationBytes { get; }
+
     /// Takes zeroed memory, aligned to 256 bytes. <paramref name="shared"/>: small memory that both sides reach without a copy, for what goes in and comes out
     /// of every step.
     /// </summary>
-    /// <exception cref="TesseraException">There is not enough: says what was asked and what is free.</exception>
+    /// <exception cref="TesseraException">There is not enough, or not in one piece: says what was asked, and what is free or the limit.</exception>
     DeviceMemory Allocate(long bytes, bool shared = false);
 
     /// <summary>Makes bytes of a mapped file readable by kernels: in place on the host, uploaded elsewhere. The caller keeps the mapping alive.</summary>
@@ -40,6 +43,7 @@ public interface IDevice : IDisposable
 
     void Wait();
 
+    /// <summary>Waits for all that was submitted.</summary>
     /// <summary>Runs a recording once and returns the seconds that each of its calls took.</summary>
     double[] Profile(Recording recording);
 

@@ -6,22 +6,36 @@ namespace Tessera.Runtime.Models;
 /// <summary>What is to run: a model's sizes and types, and the context asked for (0: as much as fits, up to 8192 and the model's own).</summary>
 public sealed record FitRequest(string Name, Qwen3Config Config, DType Matrices, long WeightBytes, Numerics Numerics, DType Cache, int Context)
 {
+    /// <summary>The largest of the weights that are put on a device in one piece.</summary>
+    public Allocation LargestWeights { get; init; }
+
     public static FitRequest For(TiledFile file, EngineOptions options)
     {
         var c = file.Index.Config;
         var matrices = SegmentTypes.Panels(file.Find(c.Tied ? "embedding" : "head").Type) ?? DType.F32;
-        return new(file.Index.Name, c, matrices, file.Bytes, options.Numerics, options.Cache?.Cache() ?? options.Numerics.Cache(), options.Context);
+        var largest = file.Index.Segments.MaxBy(s => s.Bytes)!;
+        return new(file.Index.Name, c, matrices, file.Bytes, options.Numerics, options.Cache?.Cache() ?? options.Numerics.Cache(), options.Context)
+        {
+            LargestWeights = new Allocation($"'{largest.Name}'", largest.Bytes),
+        };
     }
 }
+
+/// <summary>Memory that is taken in one piece, and what for.</summary>
+public readonly record struct Allocation(string What, long Bytes);
 
 /// <summary>Bytes that a model takes on a device with a context of so many tokens, and what the device has.</summary>
 /// <param name="Scratch">Activations, inputs and results of a step.</param>
 /// <param name="Reserve">Left free for the driver and for others.</param>
-public sealed record FitPlan(int Context, long Weights, long Cache, long Scratch, long Free, long Reserve)
+/// <param name="Largest">The largest allocation of all.</param>
+/// <param name="MaxAllocation">Bytes that the device gives in one allocation at most.</param>
+public sealed record FitPlan(int Context, long Weights, long Cache, long Scratch, long Free, long Reserve, Allocation Largest, long MaxAllocation)
 {
     public long Total => Weights + Cache + Scratch;
 
-    public bool Fits => Total <= Free - Reserve;
+    public bool HasRoom => Total <= Free - Reserve;
+
+    public bool Fits => HasRoom && Largest.Bytes <= MaxAllocation;
 }
 
 /// <summary>Whether a model and a context fit a device: numbers in, numbers and words out, before anything is allocated.</summary>
@@ -32,22 +46,25 @@ public static class Fit
     const int MaxEdits = 2048;                           // distinct tokens that a penalty can reach
 
     /// <summary>The plan for the context asked for; without one, for the largest that fits, up to 8192 and the model's own.</summary>
-    public static FitPlan Plan(FitRequest request, long free)
+    /// <param name="request">What is to run.</param>
+    /// <param name="free">Bytes that the device has free.</param>
+    /// <param name="maxAllocation">Bytes that it gives in one allocation.</param>
+    public static FitPlan Plan(FitRequest request, long free, long maxAllocation = long.MaxValue)
     {
-        if (request.Context > 0) return At(request, request.Context, free);
+        if (request.Context > 0) return At(request, request.Context, free, maxAllocation);
         int most = Math.Min(DefaultContext, request.Config.Context);
-        int largest = Largest(request, free, most);
-        return At(request, largest >= Math.Min(MinContext, most) ? largest : most, free);
+        int largest = Largest(request, free, most, maxAllocation);
+        return At(request, largest >= Math.Min(MinContext, most) ? largest : most, free, maxAllocation);
     }
 
     /// <summary>The largest context that fits, at most <paramref name="most"/>; 0: none.</summary>
-    public static int Largest(FitRequest request, long free, int most)
+    public static int Largest(FitRequest request, long free, int most, long maxAllocation = long.MaxValue)
     {
         int low = 0, high = most;
         while (low < high)
         {
             int middle = low + (high - low + 1) / 2;
-            if (At(request, middle, free).Fits) low = middle;
+            if (At(request, middle, free, maxAllocation).Fits) low = middle;
             else high = middle - 1;
         }
         return low;
@@ -59,9 +76,12 @@ public static class Fit
     /// <summary>One line on a plan that does not fit: what it needs, what there is, and what would fit.</summary>
     public static string Refuse(FitRequest request, FitPlan plan, string device)
     {
-        string remedies = string.Join(", ", Remedies(request, plan.Free));
+        string remedies = string.Join(", ", Remedies(request, plan.Free, plan.MaxAllocation));
         string remedy = remedies.Length > 0 ? $"would fit: {remedies}, or try another device" : "a smaller model would fit, or another device";
-        return $"{request.Name} does not fit {device}: {Needs(request, plan)}; {remedy}";
+        string problem = plan.HasRoom
+            ? $"{plan.Largest.What} needs {Mega(plan.Largest.Bytes)} in one allocation, the device gives at most {plan.MaxAllocation >> 20} MiB"
+            : Needs(request, plan);
+        return $"{request.Name} does not fit {device}: {problem}; {remedy}";
     }
 
     internal static BatchLimits Limits(int context)
@@ -76,25 +96,28 @@ public static class Fit
         + $"of {Mega(plan.Free)} free, {Mega(plan.Reserve)} of which stay in reserve";
 
     /// <summary>What could be changed, one thing at a time, so that it fits.</summary>
-    static IEnumerable<string> Remedies(FitRequest request, long free)
+    static IEnumerable<string> Remedies(FitRequest request, long free, long maxAllocation)
     {
-        if (Largest(request, free, request.Config.Context) is >= KvBlock.Tokens and int context) yield return $"a context of {context}";
-        if (request.Cache != DType.Q8 && Plan(request with { Cache = DType.Q8 }, free).Fits) yield return "a cache in q8 (--kv q8)";
+        if (Largest(request, free, request.Config.Context, maxAllocation) is >= KvBlock.Tokens and int context) yield return $"a context of {context}";
+        if (request.Cache != DType.Q8 && Plan(request with { Cache = DType.Q8 }, free, maxAllocation).Fits) yield return "a cache in q8 (--kv q8)";
         // Panels of whole tiles: a file's other segments are small beside them.
-        var smaller = request with { Matrices = DType.Q8,
-            WeightBytes = request.WeightBytes * Tile.Bytes(DType.Q8, 16, 32) / Tile.Bytes(request.Matrices, 16, 32) };
-        if (request.Matrices != DType.Q8 && Plan(smaller, free).Fits) yield return "weights converted to q8 (--dtype q8)";
+        long Smaller(long bytes) => bytes * Tile.Bytes(DType.Q8, 16, 32) / Tile.Bytes(request.Matrices, 16, 32);
+        var smaller = request with { Matrices = DType.Q8, WeightBytes = Smaller(request.WeightBytes),
+            LargestWeights = request.LargestWeights with { Bytes = Smaller(request.LargestWeights.Bytes) } };
+        if (request.Matrices != DType.Q8 && Plan(smaller, free, maxAllocation).Fits) yield return "weights converted to q8 (--dtype q8)";
     }
 
-    static FitPlan At(FitRequest request, int context, long free)
+    static FitPlan At(FitRequest request, int context, long free, long maxAllocation)
     {
         var (limits, c) = (Limits(context), request.Config);
-        return new FitPlan(context, request.WeightBytes, CacheBytes(request, limits), Runner.ScratchBytes(c, request.Matrices, request.Numerics, limits), free,
-            Math.Min(Math.Max(free, 0) / 10, MaxReserve));
+        long cache = Cache.KvCache.Bytes(request.Cache, c.Layers, c.KvHeads, c.HeadDim, limits.Sequences, limits.BlocksPerSequence);
+        long layer = Cache.KvCache.LayerBytes(request.Cache, c.KvHeads, c.HeadDim, limits.Sequences, limits.BlocksPerSequence);
+        var activations = new Allocation("what a step computes", Activations.Bytes(c, request.Matrices, request.Numerics, limits.Tokens, limits.Wanted));
+        var largest = new[] { request.LargestWeights, new Allocation($"the cache of a layer ({context} tokens, {request.Cache.Name()})", layer), activations }
+            .MaxBy(a => a.Bytes);
+        return new FitPlan(context, request.WeightBytes, cache, Runner.ScratchBytes(c, request.Matrices, request.Numerics, limits), free,
+            Math.Min(Math.Max(free, 0) / 10, MaxReserve), largest, maxAllocation);
     }
-
-    static long CacheBytes(FitRequest request, BatchLimits limits) =>
-        Cache.KvCache.Bytes(request.Cache, request.Config.Layers, request.Config.KvHeads, request.Config.HeadDim, limits.Sequences, limits.BlocksPerSequence);
 
     static string Mega(long bytes) => $"{(bytes + (1 << 20) - 1) >> 20} MiB";
 }

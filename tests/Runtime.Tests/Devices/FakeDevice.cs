@@ -21,11 +21,15 @@ sealed unsafe class FakeDevice(string name, long free) : IDevice
 
     public long FreeBytes => free;
 
-    public long Allocated { get; private set; }
+    public long MaxAllocationBytes { get; init; } = long.MaxValue;
+
+    public List<long> Allocations { get; } = [];
+
+    public long Allocated => Allocations.Sum();
 
     public DeviceMemory Allocate(long bytes, bool shared = false)
     {
-        Allocated += bytes;
+        Allocations.Add(bytes);
         return host.Allocate(bytes, shared);
     }
 

@@ -78,6 +78,18 @@ public class VulkanTests(TrainedModel model) : IClassFixture<TrainedModel>
     }
 
     [Fact]
+    public void What_is_larger_than_one_allocation_is_refused_with_the_limit()
+    {
+        using var device = VulkanDevice.Open(Lavapipe, maxAllocation: 2L << 30);
+        Assert.Equal(2L << 30, device.MaxAllocationBytes);
+        var error = Assert.Throws<TesseraException>(() => device.Allocate((2L << 30) + 1));
+        Assert.Matches(@"^vulkan:\d+: 2048 MiB were asked for in one allocation, the device gives at most 2048 MiB; use a shorter context", error.Message);
+        Compute(device); // it goes on
+        using var own = Open();
+        Assert.InRange(own.MaxAllocationBytes, 1L << 30, long.MaxValue); // Vulkan promises no less
+    }
+
+    [Fact]
     public unsafe void Memory_that_the_host_does_not_see_is_reached_through_staging()
     {
         using var device = VulkanDevice.Open(Lavapipe, staged: true);

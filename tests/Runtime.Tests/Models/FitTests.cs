@@ -1,5 +1,7 @@
 using System.Text.RegularExpressions;
+using Tessera.Runtime.Cache;
 using Tessera.Runtime.Models;
+using Tessera.Shaders;
 using Tessera.Runtime.Tests.Devices;
 using Xunit;
 
@@ -57,6 +59,53 @@ public class FitTests
         Assert.DoesNotContain("--dtype", hopeless);
         Assert.DoesNotContain("a context of", hopeless);
         Assert.Contains("a smaller model would fit, or another device", hopeless);
+    }
+
+    [Fact]
+    public void A_device_that_gives_small_pieces_says_what_is_too_large_and_what_would_fit()
+    {
+        const long Room = 100_000 * Mega;
+        var cache = Request(4600, 40960);
+        string Refusal(FitRequest request, long piece)
+        {
+            var plan = Fit.Plan(request, Room, piece * Mega);
+            Assert.True(plan.HasRoom && !plan.Fits);
+            return Fit.Refuse(request, plan, "card:0");
+        }
+        string line = Refusal(cache, 100);
+        Assert.Contains("the cache of a layer (40960 tokens, f16) needs 160 MiB in one allocation, the device gives at most 100 MiB; would fit:", line);
+        Assert.Equal(25600, Number(line, "a context of ", ""));
+        Assert.True(Fit.Plan(cache with { Context = 25600 }, Room, 100 * Mega).Fits);
+        Assert.False(Fit.Plan(cache with { Context = 25601 }, Room, 100 * Mega).Fits);
+        Assert.Contains("--kv q8", line);
+        Assert.DoesNotContain("--dtype", line);
+        Assert.True(Fit.Plan(cache, Room, 160 * Mega).Fits);
+        Assert.Equal(8192, Fit.Plan(cache with { Context = 0 }, Room, 100 * Mega).Context);
+
+        // 2 GiB, as some drivers have it: the head of a large model in F32.
+        var weights = Request(30000, 8192, DType.F32) with { LargestWeights = new Allocation("'head'", 3000 * Mega) };
+        line = Refusal(weights, 2048);
+        Assert.Contains("'head' needs 3000 MiB in one allocation, the device gives at most 2048 MiB; would fit: weights converted to q8 (--dtype q8)", line);
+        Assert.True(Fit.Plan(weights, Room, 3000 * Mega).Fits);
+    }
+
+    [Fact]
+    public void A_cache_is_an_allocation_for_each_layer_and_none_where_one_is_too_large()
+    {
+        using var device = new FakeDevice("card:0", 1L << 50) { MaxAllocationBytes = 2048 * Mega };
+        using (var cache = new KvCache(device, DType.F16, 3, 8, 128, 2, 64))
+        {
+            Assert.Equal(Enumerable.Repeat(KvCache.LayerBytes(DType.F16, 8, 128, 2, 64), 3), device.Allocations);
+            Assert.Equal(KvCache.Bytes(DType.F16, 3, 8, 128, 2, 64), device.Allocated);
+            Assert.Equal(3, cache.Keys.Select(k => k.Memory).Distinct().Count());
+            Assert.All(cache.Keys.Zip(cache.Values), kv => Assert.True(kv.First.Memory == kv.Second.Memory && kv.Second.Offset >= kv.First.Bytes));
+        }
+        device.Allocations.Clear();
+        var e = Assert.Throws<TesseraException>(() => new KvCache(device, DType.F16, 3, 8, 128, 32, 2048));
+        Assert.Equal("the cache of a layer (32 sequences of 32768 tokens, f16) needs 4096 MiB in one allocation, card:0 gives at most 2048 MiB; "
+            + "would fit: a context of 16384, or try another device", e.Message);
+        Assert.Contains(", --kv q8,", Assert.Throws<TesseraException>(() => new KvCache(device, DType.F16, 3, 8, 128, 1, 36000)).Message);
+        Assert.Empty(device.Allocations);
     }
 
     [Fact]

@@ -14,11 +14,13 @@ public abstract unsafe class InPlaceDevice : IDevice
 
     public long FreeBytes => HostProcessor.FreeBytes;
 
+    public long MaxAllocationBytes => long.MaxValue;
+
     public DeviceMemory Allocate(long bytes, bool shared = false) => HostMemory.Allocate(bytes, FreeBytes);
 
     public DeviceMemory Load(byte* bytes, long count, Action<long>? copied = null) => HostMemory.Over(bytes, count);
 
-    public void Write(in Tensor to, ReadOnlySpan<byte> bytes) => bytes.CopyTo(new Span<byte>((void*)to.Address, checked((int)to.Bytes)));
+    public void Write(in Tensor to, ReadOnlySpan<byte> bytes) => bytes.CopyTo(new Span<byte>((void*)to.Address, (int)Math.Min(to.Bytes, int.MaxValue)));
 
     public void Read(in Tensor from, Span<byte> bytes) => new ReadOnlySpan<byte>((void*)from.Address, bytes.Length).CopyTo(bytes);
 

@@ -24,6 +24,8 @@ public sealed unsafe class IlgpuDevice : IDevice
         (this.context, Name) = (context, name);
         accelerator = device.CreateAccelerator(context);
         nothing = accelerator.Allocate1D<byte>(64);
+        MaxAllocationBytes = device is CLDevice cl ? (long)Math.Min(long.MaxValue, cl.GetDeviceInfo<ulong>(CLDeviceInfoType.CL_DEVICE_MAX_MEM_ALLOC_SIZE))
+            : long.MaxValue;
     }
 
     public string Name { get; }
@@ -34,6 +36,8 @@ public sealed unsafe class IlgpuDevice : IDevice
     public long FreeBytes => accelerator.MemorySize - Used;
 
     internal long Used { get; set; }
+
+    public long MaxAllocationBytes { get; }
 
     public static DeviceCatalog.Backend Cuda { get; } = new("cuda", () => List("cuda", DeviceKind.Discrete), index => Open("cuda", index));
 
@@ -102,6 +106,9 @@ public sealed unsafe class IlgpuDevice : IDevice
         if (bytes > FreeBytes) throw Lacking(bytes);
         try
         {
+        if (bytes > MaxAllocationBytes)
+            throw new TesseraException($"{Name}: {bytes >> 20} MiB were asked for in one allocation, the device gives at most {MaxAllocationBytes >> 20} MiB; "
+                + "use a shorter context or a smaller weight type");
             var memory = new IlgpuMemory(this, accelerator.Allocate1D<byte>(Math.Max(64, (bytes + 63) / 64 * 64)), bytes);
             memory.Buffer.MemSetToZero();
             return memory;

@@ -30,6 +30,8 @@ public sealed unsafe partial class VulkanDevice
         }
     }
 
+    public long MaxAllocationBytes => Probe.MaxAllocationBytes;
+
     /// <summary>For tests: memory is treated as if the host did not see it.</summary>
     internal bool Staged { get; init; }
 
@@ -38,6 +40,9 @@ public sealed unsafe partial class VulkanDevice
         long free = FreeBytes;
         if (bytes > free)
             throw new TesseraException($"{Name}: {bytes >> 20} MiB were asked for, {free >> 20} MiB are free; use a shorter context or a smaller weight type");
+        if (bytes > MaxAllocationBytes)
+            throw new TesseraException($"{Name}: {bytes >> 20} MiB were asked for in one allocation, the device gives at most {MaxAllocationBytes >> 20} MiB; "
+                + "use a shorter context or a smaller weight type");
         var memory = shared ? new VulkanMemory(this, bytes, VulkanUse.Shared)
             : bytes <= VulkanSuballocator.MaxBytes ? suballocator.Take(bytes)
             : new VulkanMemory(this, bytes, VulkanUse.Device);

@@ -56,8 +56,9 @@ public sealed unsafe partial class VulkanDevice : IDevice
     /// <summary>Opens a device; what may be given otherwise is for tests.</summary>
     /// <param name="cacheFolder">Where its pipelines are kept.</param>
     /// <param name="staged">As if the host saw none of its memory.</param>
+    /// <param name="maxAllocation">As if one allocation could have no more bytes than these.</param>
     /// <param name="features">As if it had these. Shaders for 32 lanes pass nothing on but among 8, those for 4 among 4: a device of 8 runs both.</param>
-    internal static VulkanDevice Open(int index, string? cacheFolder = null, bool staged = false, Features? features = null)
+    internal static VulkanDevice Open(int index, string? cacheFolder = null, bool staged = false, Features? features = null, long? maxAllocation = null)
     {
         var instance = VulkanInstance.Create(out string reason) ?? throw new TesseraException($"device 'vulkan:{index}': {reason}");
         try
@@ -69,6 +70,7 @@ public sealed unsafe partial class VulkanDevice : IDevice
             if (probe.UnavailableReason is not null)
                 throw new TesseraException($"device 'vulkan:{index}' ({probe.Name}) cannot be used: {probe.UnavailableReason}");
             probe.Features = features ?? probe.Features;
+            probe.MaxAllocationBytes = maxAllocation ?? probe.MaxAllocationBytes;
             return new VulkanDevice(instance, probe, index, cacheFolder) { Staged = staged };
         }
         catch

@@ -14,6 +14,9 @@ sealed unsafe class VulkanProbe
     public Features Features { get; internal set; }
     public uint ComputeFamily { get; }
 
+    /// <summary>Bytes of one allocation, and of one buffer, at most.</summary>
+    public long MaxAllocationBytes { get; internal set; }
+
     /// <summary>The driver's mark on pipelines it compiled for this device, and a name for files of them.</summary>
     public byte[] CacheId { get; } = [];
 
@@ -41,7 +44,9 @@ sealed unsafe class VulkanProbe
         var features = new PhysicalDeviceFeatures2 { SType = StructureType.PhysicalDeviceFeatures2, PNext = &half };
         var subgroup = new PhysicalDeviceSubgroupProperties { SType = StructureType.PhysicalDeviceSubgroupProperties };
         var driver = new PhysicalDeviceDriverProperties { SType = StructureType.PhysicalDeviceDriverProperties, PNext = &subgroup };
-        var properties = new PhysicalDeviceProperties2 { SType = StructureType.PhysicalDeviceProperties2, PNext = &driver };
+        var buffers = new PhysicalDeviceMaintenance4Properties { SType = StructureType.PhysicalDeviceMaintenance4Properties, MaxBufferSize = long.MaxValue };
+        var allocations = new PhysicalDeviceMaintenance3Properties { SType = StructureType.PhysicalDeviceMaintenance3Properties, PNext = &driver };
+        var properties = new PhysicalDeviceProperties2 { SType = StructureType.PhysicalDeviceProperties2, PNext = &allocations };
         api.GetPhysicalDeviceProperties(handle, out var plain);
         Name = Marshal.PtrToStringUTF8((nint)plain.DeviceName) ?? "";
         Driver = "";
@@ -57,8 +62,10 @@ sealed unsafe class VulkanProbe
         var names = ExtensionNames(api, handle);
         bool hasDot = names.Contains("VK_KHR_shader_integer_dot_product");
         if (hasDot) half.PNext = &integerDot;
+        if (names.Contains("VK_KHR_maintenance4")) subgroup.PNext = &buffers; // before it, buffers had no limit of their own
         api.GetPhysicalDeviceFeatures2(handle, &features);
         api.GetPhysicalDeviceProperties2(handle, &properties);
+        MaxAllocationBytes = (long)Math.Min(long.MaxValue, Math.Min(allocations.MaxMemoryAllocationSize, buffers.MaxBufferSize));
         Driver = $"{Marshal.PtrToStringUTF8((nint)driver.DriverName)} {Marshal.PtrToStringUTF8((nint)driver.DriverInfo)}".Trim();
         Kind = Name.Contains("Null hardware", StringComparison.Ordinal) ? DeviceKind.Null : plain.DeviceType switch
         {
