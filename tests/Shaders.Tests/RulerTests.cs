@@ -105,7 +105,7 @@ public class RulerTests
 
         public Recording Record(Action<IRecorder> page) => device.Record(page);
 
-        public void Submit(Recording recording) => device.Submit(recording);
+        public Completion Submit(Recording recording) => device.Submit(recording);
 
         public void Wait() => device.Wait();
 

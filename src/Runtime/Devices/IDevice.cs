@@ -3,7 +3,8 @@ using Tessera.Shaders;
 namespace Tessera.Runtime.Devices;
 
 /// <summary>
-/// Where kernels run. One caller at a time; <see cref="Submit"/> may return before the work is done, the reads and <see cref="Wait"/> wait for it.
+/// Where kernels run. One caller at a time. <see cref="Submit"/> never waits; reads, writes and <see cref="Wait"/> wait for what was submitted before, and
+/// there what went wrong is thrown, once.
 /// </summary>
 public interface IDevice : IDisposable
 {
@@ -16,10 +17,10 @@ public interface IDevice : IDisposable
     /// <summary>Bytes that can still be allocated.</summary>
     long FreeBytes { get; }
 
-    /// <summary>
     /// <summary>Bytes that one allocation can have at most; <see cref="long.MaxValue"/> where only memory limits it.</summary>
     long MaxAllocationBytes { get; }
 
+    /// <summary>
     /// Takes zeroed memory, aligned to 256 bytes. <paramref name="shared"/>: small memory that both sides reach without a copy, for what goes in and comes out
     /// of every step.
     /// </summary>
@@ -30,7 +31,7 @@ public interface IDevice : IDisposable
     /// <param name="copied">Is given the bytes of each part that was copied; what it throws ends the copy, and nothing stays on the device.</param>
     unsafe DeviceMemory Load(byte* bytes, long count, Action<long>? copied = null);
 
-    /// <summary>Copies into a tensor, in order with the recordings submitted.</summary>
+    /// <summary>Copies into a tensor, behind the recordings submitted so far; may wait for them.</summary>
     void Write(in Tensor to, ReadOnlySpan<byte> bytes);
 
     /// <summary>Waits for what was submitted and copies out of a tensor.</summary>
@@ -39,11 +40,12 @@ public interface IDevice : IDisposable
     /// <summary>Records what <paramref name="page"/> launches, once, to be submitted many times.</summary>
     Recording Record(Action<IRecorder> page);
 
-    void Submit(Recording recording);
-
-    void Wait();
+    /// <summary>Queues a recording behind those submitted before, and returns at once. It may be queued again before it is done.</summary>
+    Completion Submit(Recording recording);
 
     /// <summary>Waits for all that was submitted.</summary>
+    void Wait();
+
     /// <summary>Runs a recording once and returns the seconds that each of its calls took.</summary>
     double[] Profile(Recording recording);
 

@@ -75,11 +75,12 @@ public sealed class Runner : IDisposable
         StepInputs.Upload<int>(device, to.EditCounts, b.EditCounts.AsSpan(0, b.WantedCount));
         StepInputs.Upload<int>(device, to.Count, [b.Count]);
         StepInputs.Upload<int>(device, to.WantedCount, [b.WantedCount]);
+        Completion before = default, newest = default;
         for (int i = 0; i < step.Parts.Length; i++)
         {
-            if (i > 0 && stop.CanBeCanceled) device.Wait(); // the part before: one at a time is in flight anyway
+            if (stop.CanBeCanceled) before.Wait(); // two parts in flight keep a device busy, and leave the rest to be stopped
             if (i > 0 && stop.IsCancellationRequested) return false;
-            device.Submit(step.Parts[i]);
+            (before, newest) = (newest, device.Submit(step.Parts[i]));
         }
         return true;
     }

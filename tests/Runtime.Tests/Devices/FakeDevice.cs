@@ -48,10 +48,10 @@ sealed unsafe class FakeDevice(string name, long free) : IDevice
 
     public Recording Record(Action<IRecorder> page) => host.Record(page);
 
-    public void Submit(Recording recording)
+    public Completion Submit(Recording recording)
     {
         Submitting?.Invoke();
-        host.Submit(recording);
+        return host.Submit(recording);
     }
 
     public void Wait() => host.Wait();

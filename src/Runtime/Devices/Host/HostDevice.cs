@@ -5,16 +5,16 @@ public sealed class HostDevice : InPlaceDevice
 {
     const int MaxThreads = 1024;
 
-    readonly Team team;
+    /// <param name="threads">Threads that compute, the caller's included while it waits; 0: one per logical processor.</param>
+    public HostDevice(int threads = 0) : base(Count(threads), kernel => kernel.Host) => Description = Describe(threads);
 
-    /// <param name="threads">Threads that compute, the caller's included; 0: one per logical processor.</param>
-    public HostDevice(int threads = 0)
+    static int Count(int threads) => threads switch
     {
-        if (threads is < 0 or > MaxThreads)
-            throw new TesseraException($"host: expected 1 to {MaxThreads} threads, or 0 for one on each processor, found {threads}");
-        team = new Team(threads > 0 ? threads : Environment.ProcessorCount);
-        Description = Describe(team.Threads);
-    }
+        0 => Environment.ProcessorCount,
+        < 0 or > MaxThreads =>
+            throw new TesseraException($"host: expected 1 to {MaxThreads} threads, or 0 for one on each processor, found {threads}"),
+        _ => threads,
+    };
 
     /// <summary>What the processor is called, with the threads that would be used (0: all).</summary>
     public static string Describe(int threads)
@@ -26,8 +26,4 @@ public sealed class HostDevice : InPlaceDevice
     public override string Name => "host";
 
     public override string Description { get; }
-
-    public override void Submit(Recording recording) => team.Run(recording.Calls);
-
-    public override void Dispose() => team.Dispose();
 }

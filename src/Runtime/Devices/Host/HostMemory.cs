@@ -8,26 +8,29 @@ sealed unsafe class HostMemory : DeviceMemory
 {
     const int Alignment = 4096;
 
+    readonly Team team;                  // that computes with it
     void* owned;
 
-    HostMemory(byte* at, long bytes) : base(bytes) => Address = (ulong)at;
+    HostMemory(byte* at, long bytes, Team team) : base(bytes) => (Address, this.team) = ((ulong)at, team);
 
     public override ulong Address { get; }
 
     /// <summary>Zeroed and aligned to 4096 bytes; large regions become real memory page by page, as they are touched.</summary>
-    public static HostMemory Allocate(long bytes, long free)
+    public static HostMemory Allocate(long bytes, long free, Team team)
     {
         if (bytes > free) throw Lacking(bytes, free);
         void* at;
         try { at = NativeMemory.AllocZeroed((nuint)bytes + Alignment); }
         catch (OutOfMemoryException) { throw Lacking(bytes, free); }
-        return new HostMemory((byte*)(((nuint)at + Alignment - 1) / Alignment * Alignment), bytes) { owned = at };
+        return new HostMemory((byte*)(((nuint)at + Alignment - 1) / Alignment * Alignment), bytes, team) { owned = at };
     }
 
-    public static HostMemory Over(byte* at, long bytes) => new(at, bytes);
+    public static HostMemory Over(byte* at, long bytes, Team team) => new(at, bytes, team);
 
+    /// <summary>Waits for what was submitted.</summary>
     public override void Dispose()
     {
+        team.Drain();
         NativeMemory.Free(owned);
         owned = null;
     }

@@ -3,10 +3,15 @@ using Tessera.Shaders;
 
 namespace Tessera.Runtime.Devices.Host;
 
-/// <summary>A device whose memory is the process's own: nothing is copied, and a submitted recording is done when <see cref="Submit"/> returns.</summary>
+/// <summary>A device whose memory is the process's own: nothing is copied, and the threads of a <see cref="Team"/> compute.</summary>
 public abstract unsafe class InPlaceDevice : IDevice
 {
+    readonly Team team;
     double? bandwidth;
+
+    /// <param name="threads">Threads that compute, one that waits included.</param>
+    /// <param name="body">The body of a kernel that they run.</param>
+    private protected InPlaceDevice(int threads, Func<Kernel, Body> body) => team = new Team(threads, body);
 
     public abstract string Name { get; }
 
@@ -16,13 +21,21 @@ public abstract unsafe class InPlaceDevice : IDevice
 
     public long MaxAllocationBytes => long.MaxValue;
 
-    public DeviceMemory Allocate(long bytes, bool shared = false) => HostMemory.Allocate(bytes, FreeBytes);
+    public DeviceMemory Allocate(long bytes, bool shared = false) => HostMemory.Allocate(bytes, FreeBytes, team);
 
-    public DeviceMemory Load(byte* bytes, long count, Action<long>? copied = null) => HostMemory.Over(bytes, count);
+    public DeviceMemory Load(byte* bytes, long count, Action<long>? copied = null) => HostMemory.Over(bytes, count, team);
 
-    public void Write(in Tensor to, ReadOnlySpan<byte> bytes) => bytes.CopyTo(new Span<byte>((void*)to.Address, (int)Math.Min(to.Bytes, int.MaxValue)));
+    public void Write(in Tensor to, ReadOnlySpan<byte> bytes)
+    {
+        Wait(); // what runs may read it
+        bytes.CopyTo(new Span<byte>((void*)to.Address, (int)Math.Min(to.Bytes, int.MaxValue)));
+    }
 
-    public void Read(in Tensor from, Span<byte> bytes) => new ReadOnlySpan<byte>((void*)from.Address, bytes.Length).CopyTo(bytes);
+    public void Read(in Tensor from, Span<byte> bytes)
+    {
+        Wait();
+        new ReadOnlySpan<byte>((void*)from.Address, bytes.Length).CopyTo(bytes);
+    }
 
     public Recording Record(Action<IRecorder> page)
     {
@@ -31,9 +44,9 @@ public abstract unsafe class InPlaceDevice : IDevice
         return new HostRecording(list.Calls);
     }
 
-    public abstract void Submit(Recording recording);
+    public Completion Submit(Recording recording) => team.Submit(recording.Calls);
 
-    public void Wait() { }
+    public void Wait() => team.Wait();
 
     public double[] Profile(Recording recording)
     {
@@ -41,17 +54,16 @@ public abstract unsafe class InPlaceDevice : IDevice
         for (int i = 0; i < seconds.Length; i++)
         {
             using var one = new HostRecording([recording.Calls[i]]);
-            long start = Stopwatch.GetTimestamp();
-            Submit(one);
-            seconds[i] = Stopwatch.GetElapsedTime(start).TotalSeconds;
+            seconds[i] = Time(one);
         }
         return seconds;
     }
 
     public double Time(Recording recording)
     {
+        Wait();
         long start = Stopwatch.GetTimestamp();
-        Submit(recording);
+        Submit(recording).Wait();
         return Stopwatch.GetElapsedTime(start).TotalSeconds;
     }
 
@@ -59,7 +71,7 @@ public abstract unsafe class InPlaceDevice : IDevice
 
     public double MeasureBandwidth() => bandwidth ??= Rulers.Bandwidth(this, UncachedBytes, StreamReadOp.HostPatterns);
 
-    public abstract void Dispose();
+    public void Dispose() => team.Dispose();
 
     sealed class HostRecording(Call[] calls) : Recording(calls);
 }

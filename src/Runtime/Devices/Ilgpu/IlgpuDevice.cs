@@ -17,15 +17,17 @@ public sealed unsafe class IlgpuDevice : IDevice
     readonly Context context;
     readonly Accelerator accelerator;
     readonly MemoryBuffer1D<byte, Stride1D.Dense> nothing;   // what a tensor that is not there is bound to
+    readonly IlgpuTimeline timeline;
     double? bandwidth;
 
     IlgpuDevice(Context context, Device device, string name)
     {
         (this.context, Name) = (context, name);
         accelerator = device.CreateAccelerator(context);
-        nothing = accelerator.Allocate1D<byte>(64);
         MaxAllocationBytes = device is CLDevice cl ? (long)Math.Min(long.MaxValue, cl.GetDeviceInfo<ulong>(CLDeviceInfoType.CL_DEVICE_MAX_MEM_ALLOC_SIZE))
             : long.MaxValue;
+        nothing = accelerator.Allocate1D<byte>(64);
+        timeline = new IlgpuTimeline(accelerator);
     }
 
     public string Name { get; }
@@ -35,9 +37,9 @@ public sealed unsafe class IlgpuDevice : IDevice
     /// <summary>The device's memory; ILGPU does not ask CUDA or OpenCL how much of it is free.</summary>
     public long FreeBytes => accelerator.MemorySize - Used;
 
-    internal long Used { get; set; }
-
     public long MaxAllocationBytes { get; }
+
+    internal long Used { get; set; }
 
     public static DeviceCatalog.Backend Cuda { get; } = new("cuda", () => List("cuda", DeviceKind.Discrete), index => Open("cuda", index));
 
@@ -104,11 +106,11 @@ public sealed unsafe class IlgpuDevice : IDevice
     public DeviceMemory Allocate(long bytes, bool shared = false)
     {
         if (bytes > FreeBytes) throw Lacking(bytes);
-        try
-        {
         if (bytes > MaxAllocationBytes)
             throw new TesseraException($"{Name}: {bytes >> 20} MiB were asked for in one allocation, the device gives at most {MaxAllocationBytes >> 20} MiB; "
                 + "use a shorter context or a smaller weight type");
+        try
+        {
             var memory = new IlgpuMemory(this, accelerator.Allocate1D<byte>(Math.Max(64, (bytes + 63) / 64 * 64)), bytes);
             memory.Buffer.MemSetToZero();
             return memory;
@@ -162,12 +164,13 @@ public sealed unsafe class IlgpuDevice : IDevice
         return new IlgpuRecording(list.Calls, [.. list.Calls.Select(Bind)]);
     }
 
-    public void Submit(Recording recording)
+    public Completion Submit(Recording recording)
     {
         foreach (var launch in ((IlgpuRecording)recording).Launches) launch();
+        return timeline.Submitted();
     }
 
-    public void Wait() => accelerator.Synchronize();
+    public void Wait() => timeline.Wait();
 
     public double[] Profile(Recording recording) => [.. ((IlgpuRecording)recording).Launches.Select(launch =>
     {
@@ -192,6 +195,7 @@ public sealed unsafe class IlgpuDevice : IDevice
 
     public void Dispose()
     {
+        Wait();
         nothing.Dispose();
         accelerator.Dispose();
         context.Dispose();
@@ -240,6 +244,34 @@ sealed class IlgpuMemory : DeviceMemory
     {
         device.Used -= Buffer.LengthInBytes;
         Buffer.Dispose();
+    }
+}
+
+/// <summary>The default stream of an accelerator. ILGPU does not tell how far it is, so a thread waits for it where somebody wants to know.</summary>
+sealed class IlgpuTimeline(Accelerator accelerator) : Timeline
+{
+    long submitted, done;
+    Task watch = Task.CompletedTask;
+
+    public Completion Submitted() => new(this, ++submitted);
+
+    public override bool IsDone(long number)
+    {
+        if (Volatile.Read(ref done) >= number) return true;
+        if (watch.IsCompleted) watch = Task.Run(Wait);
+        return false;
+    }
+
+    public override void Wait(long number)
+    {
+        if (Volatile.Read(ref done) < number) Wait();
+    }
+
+    public void Wait()
+    {
+        long all = Volatile.Read(ref submitted);
+        accelerator.Synchronize();
+        Volatile.Write(ref done, all);
     }
 }
 

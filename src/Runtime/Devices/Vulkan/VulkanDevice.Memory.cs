@@ -95,11 +95,7 @@ public sealed unsafe partial class VulkanDevice
     /// <summary>Waits for recordings and for copies on their way, before what they use goes; on a lost device there is nothing to wait for.</summary>
     internal void Drain()
     {
-        try
-        {
-            Queue.Wait();
-            staging?.Drain();
-        }
+        try { Queue.Wait(); }
         catch (DeviceLostException) { }
     }
 

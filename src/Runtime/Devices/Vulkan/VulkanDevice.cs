@@ -87,7 +87,7 @@ public sealed unsafe partial class VulkanDevice : IDevice
         return new VulkanRecording(this, list.Calls);
     }
 
-    public void Submit(Recording recording) => Queue.Submit(((VulkanRecording)recording).Commands);
+    public Completion Submit(Recording recording) => Queue.Submit(((VulkanRecording)recording).Commands);
 
     public void Wait() => Queue.Wait();
 
@@ -126,7 +126,8 @@ public sealed unsafe partial class VulkanDevice : IDevice
         };
         var twelve = new PhysicalDeviceVulkan12Features
         {
-            SType = StructureType.PhysicalDeviceVulkan12Features, BufferDeviceAddress = true, PNext = probe.Features.IntegerDot ? &dot : null,
+            SType = StructureType.PhysicalDeviceVulkan12Features, BufferDeviceAddress = true, TimelineSemaphore = true,
+            PNext = probe.Features.IntegerDot ? &dot : null,
         };
         var executables = new PhysicalDevicePipelineExecutablePropertiesFeaturesKHR
         {

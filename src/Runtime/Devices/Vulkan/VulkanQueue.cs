@@ -1,9 +1,10 @@
 using Silk.NET.Vulkan;
+using Semaphore = Silk.NET.Vulkan.Semaphore;
 
 namespace Tessera.Runtime.Devices.Vulkan;
 
-/// <summary>The queue of a device: command buffers go in, one submission in flight at a time, and a fence tells when it is done.</summary>
-sealed unsafe class VulkanQueue : IDisposable
+/// <summary>The queue of a device: command buffers go in, and a semaphore that counts them tells how many are done.</summary>
+sealed unsafe class VulkanQueue : Timeline, IDisposable
 {
     const ulong WaitNanoseconds = 10_000_000_000; // then the driver is asked whether the device is still there
 
@@ -12,8 +13,8 @@ sealed unsafe class VulkanQueue : IDisposable
     readonly string name;
     readonly Queue queue;
     readonly CommandPool pool;
-    readonly Fence fence;
-    bool busy;
+    readonly Semaphore counter;
+    long done;                                    // known to be
 
     /// <param name="name">What the device is called where it is lost.</param>
     public VulkanQueue(Vk api, Device device, uint family, string name)
@@ -25,11 +26,12 @@ sealed unsafe class VulkanQueue : IDisposable
             SType = StructureType.CommandPoolCreateInfo, QueueFamilyIndex = family, Flags = CommandPoolCreateFlags.ResetCommandBufferBit,
         };
         api.CreateCommandPool(device, in poolInfo, null, out pool).Check();
-        var fenceInfo = new FenceCreateInfo { SType = StructureType.FenceCreateInfo };
-        api.CreateFence(device, in fenceInfo, null, out fence).Check();
+        var type = new SemaphoreTypeCreateInfo { SType = StructureType.SemaphoreTypeCreateInfo, SemaphoreType = SemaphoreType.Timeline };
+        var semaphoreInfo = new SemaphoreCreateInfo { SType = StructureType.SemaphoreCreateInfo, PNext = &type };
+        api.CreateSemaphore(device, in semaphoreInfo, null, out counter).Check();
     }
 
-    /// <summary>How often it was handed work, copies included.</summary>
+    /// <summary>How often it was given work, copies included: the number of the last.</summary>
     public long Submissions { get; private set; }
 
     /// <summary>The driver lost the device: nothing more is submitted or waited for.</summary>
@@ -66,51 +68,69 @@ sealed unsafe class VulkanQueue : IDisposable
         api.CmdPipelineBarrier(commands, Stages, Stages | PipelineStageFlags.HostBit, 0, 1, in barrier, 0, null, 0, null);
     }
 
-    /// <summary>In order, the fence behind the last.</summary>
-    public void Submit(ReadOnlySpan<CommandBuffer> commands)
+    /// <summary>In order; the number is that of the last.</summary>
+    public Completion Submit(ReadOnlySpan<CommandBuffer> commands)
     {
-        Wait();
-        for (int i = 0; i < commands.Length; i++)
-            Enqueue(commands[i], i == commands.Length - 1 ? fence : default);
-        busy = true;
+        foreach (var one in commands) Submit(one);
+        return new Completion(this, Submissions);
     }
 
-    /// <summary>Gives the queue one command buffer; <paramref name="done"/> tells when it is done.</summary>
-    public void Enqueue(CommandBuffer commands, Fence done)
+    /// <summary>Gives the queue one command buffer, whose number this is.</summary>
+    public long Submit(CommandBuffer commands)
     {
-        var info = new SubmitInfo { SType = StructureType.SubmitInfo, CommandBufferCount = 1, PCommandBuffers = &commands };
-        var result = IsLost ? Result.ErrorDeviceLost : InjectedSubmit ?? api.QueueSubmit(queue, 1, in info, done);
+        ulong number = (ulong)Submissions + 1;
+        var signaled = counter;
+        var numbers = new TimelineSemaphoreSubmitInfo
+        {
+            SType = StructureType.TimelineSemaphoreSubmitInfo, SignalSemaphoreValueCount = 1, PSignalSemaphoreValues = &number,
+        };
+        var info = new SubmitInfo
+        {
+            SType = StructureType.SubmitInfo, PNext = &numbers, CommandBufferCount = 1, PCommandBuffers = &commands,
+            SignalSemaphoreCount = 1, PSignalSemaphores = &signaled,
+        };
+        var result = IsLost ? Result.ErrorDeviceLost : InjectedSubmit ?? api.QueueSubmit(queue, 1, in info, default);
         InjectedSubmit = null;
         ThrowIfLost(result);
         result.Check("vkQueueSubmit");
-        Submissions++;
+        return ++Submissions;
     }
 
-    /// <summary>Waits for what was submitted.</summary>
+    public override bool IsDone(long number)
+    {
+        if (IsLost || Volatile.Read(ref done) >= number) return true;
+        ulong reached = 0;
+        var result = api.GetSemaphoreCounterValue(device, counter, &reached);
+        IsLost |= result == Result.ErrorDeviceLost;
+        if (result == Result.Success) Volatile.Write(ref done, (long)reached);
+        return IsLost || (long)reached >= number;
+    }
+
+    /// <summary>Waits for all that was submitted.</summary>
     /// <exception cref="DeviceLostException">The device is lost, now or before.</exception>
-    public void Wait()
+    public void Wait() => Wait(Submissions);
+
+    /// <exception cref="DeviceLostException">The device is lost, now or before.</exception>
+    public override void Wait(long number)
     {
         if (IsLost) ThrowIfLost(Result.ErrorDeviceLost);
-        if (!busy) return;
-        busy = false;
-        WaitFor(fence);
-        var waited = fence;
-        api.ResetFences(device, 1, in waited).Check();
-    }
-
-    public void WaitFor(Fence done)
-    {
+        if (Volatile.Read(ref done) >= number) return;
+        ulong value = (ulong)number, reached;
+        var waited = counter;
+        var info = new SemaphoreWaitInfo { SType = StructureType.SemaphoreWaitInfo, SemaphoreCount = 1, PSemaphores = &waited, PValues = &value };
         Result result;
         do
         {
-            result = IsLost ? Result.ErrorDeviceLost : api.WaitForFences(device, 1, in done, true, WaitNanoseconds);
-            if (result == Result.Timeout && api.GetFenceStatus(device, done) == Result.ErrorDeviceLost) result = Result.ErrorDeviceLost;
+            result = api.WaitSemaphores(device, in info, WaitNanoseconds);
+            if (result == Result.Timeout && api.GetSemaphoreCounterValue(device, counter, &reached) == Result.ErrorDeviceLost)
+                result = Result.ErrorDeviceLost;
         }
         while (result == Result.Timeout);
         result = InjectedWait ?? result;
         InjectedWait = null;
         ThrowIfLost(result);
-        result.Check("vkWaitForFences");
+        result.Check("vkWaitSemaphores");
+        Volatile.Write(ref done, number);
     }
 
     void ThrowIfLost(Result result)
@@ -123,7 +143,7 @@ sealed unsafe class VulkanQueue : IDisposable
 
     public void Dispose()
     {
-        api.DestroyFence(device, fence, null);
+        api.DestroySemaphore(device, counter, null);
         api.DestroyCommandPool(device, pool, null);
     }
 }

@@ -65,8 +65,7 @@ sealed unsafe class VulkanRecording : Recording
         if (device.Probe.TimestampBits > 0) return Stamped(everyCall: false).Sum();
         device.Wait();
         long start = Stopwatch.GetTimestamp();
-        device.Submit(this);
-        device.Wait();
+        device.Submit(this).Wait();
         return Stopwatch.GetElapsedTime(start).TotalSeconds;
     }
 
@@ -79,8 +78,7 @@ sealed unsafe class VulkanRecording : Recording
         try
         {
             for (int i = 0, at = 0; i < commands.Length; at += counts[i++] + 1) Fill(commands[i], cuts[i], stamps, at, everyCall);
-            device.Queue.Submit(commands);
-            device.Wait();
+            device.Queue.Submit(commands).Wait();
             var seconds = new List<double>();
             for (int i = 0, at = 0; i < commands.Length; at += counts[i++] + 1) seconds.AddRange(stamps.Between(at, counts[i] + 1));
             return [.. seconds];

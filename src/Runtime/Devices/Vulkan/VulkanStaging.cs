@@ -13,19 +13,14 @@ sealed unsafe class VulkanStaging : IDisposable
     readonly VulkanDevice device;
     readonly VulkanMemory memory;
     readonly CommandBuffer[] commands = new CommandBuffer[Slots];
-    readonly Fence[] fences = new Fence[Slots];
+    readonly long[] copies = new long[Slots];   // the number of each slot's last submission
     int next;
 
     public VulkanStaging(VulkanDevice device)
     {
         this.device = device;
         memory = new VulkanMemory(device, Slots * SlotBytes, VulkanUse.Staging);
-        var signaled = new FenceCreateInfo { SType = StructureType.FenceCreateInfo, Flags = FenceCreateFlags.SignaledBit };
-        for (int i = 0; i < Slots; i++)
-        {
-            commands[i] = device.Queue.Commands();
-            device.Api.CreateFence(device.Handle, in signaled, null, out fences[i]).Check();
-        }
+        for (int i = 0; i < Slots; i++) commands[i] = device.Queue.Commands();
     }
 
     /// <summary>Returns when the bytes are taken; they are there before anything submitted later.</summary>
@@ -67,7 +62,7 @@ sealed unsafe class VulkanStaging : IDisposable
         return slot;
     }
 
-    void WaitFor(int slot) => device.Queue.WaitFor(fences[slot]);
+    void WaitFor(int slot) => device.Queue.Wait(copies[slot]);
 
     void Copy(int slot, Buffer from, long fromOffset, Buffer to, long toOffset, long bytes)
     {
@@ -88,22 +83,12 @@ sealed unsafe class VulkanStaging : IDisposable
     {
         device.Queue.Barrier(commands[slot]);
         device.Api.EndCommandBuffer(commands[slot]).Check();
-        device.Api.ResetFences(device.Handle, 1, in fences[slot]).Check();
-        device.Queue.Enqueue(commands[slot], fences[slot]);
-    }
-
-    public void Drain()
-    {
-        for (int i = 0; i < Slots; i++) WaitFor(i);
+        copies[slot] = device.Queue.Submit(commands[slot]);
     }
 
     public void Dispose()
     {
         memory.Dispose(); // drains
-        for (int i = 0; i < Slots; i++)
-        {
-            device.Api.DestroyFence(device.Handle, fences[i], null);
-            device.Queue.Free(commands[i]);
-        }
+        foreach (var one in commands) device.Queue.Free(one);
     }
 }
