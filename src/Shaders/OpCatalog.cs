@@ -16,6 +16,7 @@ public static class OpCatalog
         new(MatMulOp.Kernel, MatMulOp.Cases),
         new(QkRopeOp.Kernel, QkRopeOp.Cases),
         new(AttentionOp.Kernel, AttentionOp.Cases),
+        new(AttentionMergeOp.Kernel, AttentionMergeOp.Cases),
         new(GateUpOp.Kernel, GateUpOp.Cases),
         new(RouterOp.Kernel, RouterOp.Cases),
         new(GroupOp.Kernel, GroupOp.Cases),

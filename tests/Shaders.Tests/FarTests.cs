@@ -41,7 +41,7 @@ public class FarTests(OpenDevices devices) : IClassFixture<OpenDevices>
             using var recording = device.Record(gpu =>
             {
                 gpu.QkRope(memory[0], memory[1], memory[1], memory[2], memory[3], k, v, KvHeads, KvHeads, 1e-6f, Tensor.None);
-                gpu.Attention(memory[0], k, v, memory[6], memory[5], memory[4], memory[7], KvHeads, KvHeads, 0.125f, Tensor.None);
+                gpu.Attention(memory[0], k, v, memory[6], memory[5], memory[4], Tensor.None, memory[7], KvHeads, KvHeads, 0.125f, Tensor.None);
             });
             device.Submit(recording);
             byte[] y = memory.Read(7), stored = keys.Read(), read = values.Read();

@@ -19,6 +19,7 @@ public partial class SharedNumbersTests
         ["KV_TOKENS"] = KvBlock.Tokens,
         ["MAX_EXPERTS"] = RouterOp.MaxExperts,
         ["MAX_HEAD_DIM"] = AttentionOp.MaxHeadDim,
+        ["SPLIT_TOKENS"] = AttentionOp.SplitTokens,
         ["KEPT"] = CandidatesOp.Kept,
     };
 

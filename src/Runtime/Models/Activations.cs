@@ -8,6 +8,7 @@ public sealed class Activations
     public required Tensor X { get; init; }              // (T, D) f32, the residual stream
     public required Tensor Normed { get; init; }         // (T, D) f32 or a8
     public required Tensor Qkv { get; init; }            // (T, (H + 2K) · d) f32
+    public required Tensor Partials { get; init; }       // (T · H · splits, d + 2) f32, of attention; none where T is enough work
     public required Tensor Attended { get; init; }       // (T, H · d) f32 or a8
     public required Tensor Gated { get; init; }          // (T, F) f32 or a8
     public required Tensor Chosen { get; init; }         // (T, k) i32, the experts of each token; this and the next five are none without experts
@@ -22,22 +23,27 @@ public sealed class Activations
     public required Tensor Best { get; init; }           // (S, 128) i32
     public required Tensor Stats { get; init; }          // (S, 2) f32
 
-    /// <summary>Bytes for the largest bucket, results apart.</summary>
-    public static long Bytes(Qwen3Config c, DType matrices, Numerics numerics, int tokens, int wanted)
+    /// <summary>Bytes for any bucket, results apart: the largest, or the largest with partials.</summary>
+    public static long Bytes(Qwen3Config c, DType matrices, Numerics numerics, BatchLimits limits)
     {
-        var sizes = new Arena(null);
-        Make(c, matrices, numerics, tokens, wanted, sizes, new Arena(null));
-        return sizes.Used;
+        return Math.Max(Of(limits.Tokens), Of(Math.Min(limits.Tokens, AttentionOp.MaxSplitRows)));
+
+        long Of(int tokens)
+        {
+            var sizes = new Arena(null);
+            Make(c, matrices, numerics, limits.BlocksPerSequence, tokens, limits.Wanted, sizes, new Arena(null));
+            return sizes.Used;
+        }
     }
 
     /// <summary>
     /// Buffers of a bucket within <paramref name="memory"/>, which holds <see cref="Bytes"/> of the largest; what the host reads after every step lies
     /// in <paramref name="results"/>.
     /// </summary>
-    internal static Activations In(DeviceMemory memory, Arena results, Qwen3Config c, DType matrices, Numerics numerics, int tokens, int wanted) =>
-        Make(c, matrices, numerics, tokens, wanted, new Arena(memory), results);
+    internal static Activations In(DeviceMemory memory, Arena results, Qwen3Config c, DType matrices, Numerics numerics, int maxBlocks, int tokens,
+        int wanted) => Make(c, matrices, numerics, maxBlocks, tokens, wanted, new Arena(memory), results);
 
-    static Activations Make(Qwen3Config c, DType matrices, Numerics numerics, int tokens, int wanted, Arena at, Arena results)
+    static Activations Make(Qwen3Config c, DType matrices, Numerics numerics, int maxBlocks, int tokens, int wanted, Arena at, Arena results)
     {
         var reduced = numerics.ActivationFor(matrices);
         int pairs = tokens * (c.Moe?.Active ?? 0);
@@ -47,6 +53,7 @@ public sealed class Activations
             X = at.Rows(DType.F32, tokens, c.Hidden),
             Normed = at.Rows(reduced, tokens, c.Hidden),
             Qkv = at.Rows(DType.F32, tokens, (c.Heads + 2 * c.KvHeads) * c.HeadDim),
+            Partials = tokens <= AttentionOp.MaxSplitRows ? at.Packed(DType.F32, tokens * c.Heads * AttentionOp.Splits(maxBlocks), c.HeadDim + 2) : Tensor.None,
             Attended = at.Rows(reduced, tokens, c.Heads * c.HeadDim),
             Gated = at.Rows(reduced, tokens, c.Ffn),
             Chosen = at.Packed(DType.I32, c.Moe is null ? 0 : tokens, c.Moe?.Active ?? 0),

@@ -112,7 +112,7 @@ public static class Fit
         var (limits, c) = (Limits(context), request.Config);
         long cache = Cache.KvCache.Bytes(request.Cache, c.Layers, c.KvHeads, c.HeadDim, limits.Sequences, limits.BlocksPerSequence);
         long layer = Cache.KvCache.LayerBytes(request.Cache, c.KvHeads, c.HeadDim, limits.Sequences, limits.BlocksPerSequence);
-        var activations = new Allocation("what a step computes", Activations.Bytes(c, request.Matrices, request.Numerics, limits.Tokens, limits.Wanted));
+        var activations = new Allocation("what a step computes", Activations.Bytes(c, request.Matrices, request.Numerics, limits));
         var largest = new[] { request.LargestWeights, new Allocation($"the cache of a layer ({context} tokens, {request.Cache.Name()})", layer), activations }
             .MaxBy(a => a.Bytes);
         return new FitPlan(context, request.WeightBytes, cache, Runner.ScratchBytes(c, request.Matrices, request.Numerics, limits), free,

@@ -20,8 +20,8 @@ public static class Qwen3
             gpu.RmsNorm(a.X, layer.AttnNorm, a.Normed, c.Eps, b.Count);                                      // (T, D)
             gpu.MatMul(layer.Qkv, a.Normed, a.Qkv, layer.QkvBias, b.Count);                                  // (T, (H + 2K) · d)
             gpu.QkRope(a.Qkv, layer.QNorm, layer.KNorm, b.Rope, b.Slots, kv.Keys[layer.Index], kv.Values[layer.Index], c.Heads, c.KvHeads, c.Eps, b.Count);
-            gpu.Attention(a.Qkv, kv.Keys[layer.Index], kv.Values[layer.Index], b.Blocks, b.Sequences, b.Positions, a.Attended, c.Heads, c.KvHeads, scale,
-                b.Count);                                                                                    // (T, H · d)
+            gpu.Attention(a.Qkv, kv.Keys[layer.Index], kv.Values[layer.Index], b.Blocks, b.Sequences, b.Positions, a.Partials, a.Attended, c.Heads, c.KvHeads,
+                scale, b.Count);                                                                             // (T, H · d)
             gpu.MatMulAdd(layer.Out, a.Attended, a.X, layer.OutBias, b.Count);                               // (T, D), residual
             // feed-forward
             if (layer.Experts is { } moe)

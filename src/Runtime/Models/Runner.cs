@@ -27,7 +27,7 @@ public sealed class Runner : IDisposable
         rope = new Rope(config.Rope, config.HeadDim, config.Context);
         angles = new float[limits.Tokens * config.HeadDim];
         Cache = new KvCache(device, cache ?? numerics.Cache(), config.Layers, config.KvHeads, config.HeadDim, limits.Sequences, limits.BlocksPerSequence);
-        activations = device.Allocate(Activations.Bytes(config, weights.Type, numerics, limits.Tokens, limits.Wanted));
+        activations = device.Allocate(Activations.Bytes(config, weights.Type, numerics, limits));
         shared = device.Allocate(SharedBytes(config, limits), shared: true);
         Batch = new Batch(limits);
     }
@@ -49,7 +49,7 @@ public sealed class Runner : IDisposable
 
     /// <summary>The same without the cache: activations, inputs and results of the largest step.</summary>
     public static long ScratchBytes(Qwen3Config c, DType matrices, Numerics numerics, BatchLimits limits) =>
-        Activations.Bytes(c, matrices, numerics, limits.Tokens, limits.Wanted) + SharedBytes(c, limits);
+        Activations.Bytes(c, matrices, numerics, limits) + SharedBytes(c, limits);
 
     /// <summary>Computes the batch. Returns when it is submitted; reading the results waits.</summary>
     /// <returns>False where <paramref name="stop"/> ended a long step half-way: its results are none, and the cache behind its first position is to be
@@ -140,7 +140,7 @@ public sealed class Runner : IDisposable
     {
         var at = new Arena(shared);
         var to = StepInputs.In(at, Limits, config.HeadDim, RealIds, tokens, wanted);
-        var buffers = Activations.In(activations, at, config, weights.Type, numerics, tokens, wanted);
+        var buffers = Activations.In(activations, at, config, weights.Type, numerics, Limits.BlocksPerSequence, tokens, wanted);
         void Page(IRecorder gpu) => Qwen3.Forward(gpu, config, weights, Cache, to, buffers);
         var whole = new CallList();
         Page(whole);

@@ -1,6 +1,7 @@
 #version 460
 // y[t,h] = Σ_j softmax_j(scale · q[t,h] · key[j]) · value[j] over the blocks of the token's sequence.
-// A workgroup takes up to ROWS heads of one KV head and tokens that follow each other, CHUNK keys at a time.
+// A workgroup takes up to ROWS heads of one KV head and tokens that follow each other, CHUNK keys at a time, and closes its sums at the end of each split;
+// where there are partials it takes one split.
 // variant: f16.f32.2x128 -DKV_F16 -DROWS=2 -DMAX_DIM=128
 // variant: f16.f32.4x128 -DKV_F16 -DROWS=4 -DMAX_DIM=128
 // variant: f16.f32.8x128 -DKV_F16 -DROWS=8 -DMAX_DIM=128
@@ -29,11 +30,13 @@
 #extension GL_KHR_shader_subgroup_ballot : require
 #include "tile.glsl"
 #include "lanes.glsl"
+#include "merge.glsl"
 
 const int THREADS = 32;
 const int KEYS = 2;                            // of a thread; then it takes words of the values
 const int CHUNK = THREADS * KEYS;
 const int SHARED = LANES < 8 ? 4 : 8;          // numbers of which each lane loads one for its subgroup
+const float NOTHING = -3e38;                   // less than any score
 const int ROW_THREADS = 4;                     // of a row's softmax: the same for all variants, so that its order is
 #if defined(KV_Q8)
 const int WORD_K = 4;
@@ -47,13 +50,14 @@ const int WORDS = (MAX_DIM / WORD_K + THREADS - 1) / THREADS; // of the values t
 layout(local_size_x = THREADS) in;
 layout(push_constant) uniform Args {
     uint64_t q, keys, values, blocks, sequences, positions, y, count;
-    int tokens, heads, kvHeads, headDim, qCols, maxBlocks;
+    int tokens, heads, kvHeads, headDim, qCols, maxBlocks, splits;
     float scale;
 } a;
 
 shared float q[ROWS][MAX_DIM]; // the scaled queries; in the end the sums
 shared float p[ROWS][CHUNK];   // scores, then weights
 shared float partMax[ROWS][ROW_THREADS], partSum[ROWS][ROW_THREADS], rescale[ROWS];
+shared vec2 share[ROWS];       // of the splits before, and of this one
 
 // The numbers of a word of the cache, without their scale.
 #if defined(KV_Q8)
@@ -75,8 +79,10 @@ int token, position, followers; // the first token, its position, and how many t
 int head0, heads, rows;         // the first head, heads of a token, and rows: (followers, heads)
 int row, rowThread;             // of the softmax that this thread shares
 int rowLength;                  // keys that the row sees
-float rowMax, rowTotal;         // all threads of a row know them
+float rowMax, rowTotal;         // of a split; all threads of a row know them
 NUMBERS sum[WORDS][ROWS];       // of the values' words thread, + THREADS, ...
+float mergedMax, mergedTotal;   // of the splits so far
+NUMBERS merged[WORDS][ROWS];
 
 // False where another workgroup takes this one's first token along.
 bool chooseRows(int tokens) {
@@ -87,7 +93,7 @@ bool chooseRows(int tokens) {
     followers = 1;
     while (token + followers < tokens && (position + followers) % together != 0
         && sequences.at[token + followers] == sequence && positions.at[token + followers] == position + followers) followers++;
-    head0 = kvHead * group + int(gl_WorkGroupID.z) * ROWS;
+    head0 = kvHead * group + int(gl_WorkGroupID.z) % ((group + ROWS - 1) / ROWS) * ROWS;
     heads = min(ROWS, (kvHead + 1) * group - head0);
     rows = followers * heads;
     row = thread / ROW_THREADS;
@@ -194,6 +200,26 @@ void accumulate(Ints blocks, int start, int context) {
     }
 }
 
+// Keys that row r sees.
+int keysOf(int r) { return position + r / heads + 1; }
+
+// The split that begins at `first` joins those before it, for the rows that see some of it.
+void merge(int first) {
+    if (row < ROWS && rowLength > first) {
+        vec2 counts = first == 0 ? vec2(0, 1) : shares(mergedMax, rowMax);
+        precise float total = fma(rowTotal, counts.y, mergedTotal * counts.x);
+        mergedTotal = first == 0 ? rowTotal : total;
+        mergedMax = first == 0 ? rowMax : max(mergedMax, rowMax);
+        if (rowThread == 0) share[row] = counts;
+    }
+    barrier();
+    for (int w = 0; w < WORDS; w++)
+        for (int r = 0; r < ROWS; r++) {
+            precise NUMBERS both = fma(sum[w][r], NUMBERS(share[r].y), merged[w][r] * share[r].x);
+            if (r < rows && keysOf(r) > first) merged[w][r] = first == 0 ? sum[w][r] : both;
+        }
+}
+
 // The sums and their divisors to where all threads see them: q and rescale, which are done with.
 void shareSums() {
     for (int w = 0; w < WORDS; w++) {
@@ -206,7 +232,20 @@ void shareSums() {
             q[r][word] = sum[w][r];
 #endif
     }
-    if (row < ROWS && rowThread == 0) rescale[row] = rowTotal;
+    if (row < ROWS && rowThread == 0) {
+        rescale[row] = rowTotal;
+        partMax[row][0] = rowMax;
+    }
+}
+
+// What shareSums shared, as the partials of a split.
+void storePartials(int split) {
+    for (int i = thread; i < rows * (dim + 2); i += THREADS) {
+        int r = i / (dim + 2), d = i % (dim + 2);
+        if (keysOf(r) <= split * SPLIT_TOKENS) continue;
+        uint64_t of = (uint64_t(token + r / heads) * a.heads + head0 + r % heads) * a.splits + split;
+        Floats(a.y + of * (dim + 2) * 4).at[d] = d < dim ? q[r][d] : d == dim ? partMax[r][0] : rescale[r];
+    }
 }
 
 // A thread stores a scale block of a row.
@@ -242,21 +281,34 @@ void main() {
     dim = a.headDim;
     int tokens = realRows(a.count, a.tokens);
     if (token >= tokens || !chooseRows(tokens)) return;
+    int group = a.heads / a.kvHeads, split = int(gl_WorkGroupID.z) / ((group + ROWS - 1) / ROWS), context = position + followers;
+    if (split * SPLIT_TOKENS >= context) return;
     loadQueries();
-    rowMax = -1.0 / 0.0;
-    rowTotal = 0;
-    for (int w = 0; w < WORDS; w++)
-        for (int r = 0; r < ROWS; r++) sum[w][r] = NUMBERS(0);
     Ints blocks = Ints(a.blocks + uint64_t(Ints(a.sequences).at[token]) * a.maxBlocks * 4);
-    int context = position + followers;
     barrier();
-    for (int start = 0; start < context; start += CHUNK) {
-        scores(blocks, start, context);
-        barrier();
-        softmax(start);
-        accumulate(blocks, start, context);
-        barrier();
+    for (int first = split * SPLIT_TOKENS; first < context; first += SPLIT_TOKENS) {
+        rowMax = NOTHING;
+        rowTotal = 0;
+        for (int w = 0; w < WORDS; w++)
+            for (int r = 0; r < ROWS; r++) sum[w][r] = NUMBERS(0);
+        for (int start = first; start < min(first + SPLIT_TOKENS, context); start += CHUNK) {
+            scores(blocks, start, context);
+            barrier();
+            softmax(start);
+            accumulate(blocks, start, context);
+            barrier();
+        }
+        if (a.splits > 0) break;
+        merge(first);
     }
+    if (a.splits > 0) {
+        shareSums();
+        barrier();
+        storePartials(split);
+        return;
+    }
+    rowTotal = mergedTotal;
+    sum = merged;
     shareSums();
     barrier();
     storeRows();

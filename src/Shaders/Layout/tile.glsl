@@ -12,6 +12,7 @@ const int TILE_TOKENS = 4;     // tokens that share one reading of a panel
 const int MAX_EXPERTS = 512;
 const int KEPT = 64;           // candidates of a row
 const int MAX_HEAD_DIM = 256;
+const int SPLIT_TOKENS = 256;  // positions whose partials are merged in ascending order
 
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer Words { uint at[]; };
 layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer Quads { uvec4 at[]; };

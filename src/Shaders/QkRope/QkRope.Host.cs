@@ -26,7 +26,7 @@ public static unsafe partial class QkRopeOp
             float* to = query ? x : rotated;
             Vector512<float> squares = default;
             for (int d = 0; d < a.HeadDim; d += 16) squares = Vector512.FusedMultiplyAdd(Vector512.Load(x + d), Vector512.Load(x + d), squares);
-            var factor = Vector512.Create(1 / MathF.Sqrt(Vector512.Sum(squares) / a.HeadDim + a.Eps));
+            var factor = Vector512.Create(1 / MathF.Sqrt(Lanes.Sum(squares) / a.HeadDim + a.Eps));
             for (int d = 0; d < half; d += 16)
             {
                 var low = Vector512.Load(x + d) * factor * Vector512.Load(w + d);

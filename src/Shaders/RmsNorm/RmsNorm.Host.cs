@@ -39,7 +39,7 @@ public static unsafe partial class RmsNormOp
             low = Vector512.FusedMultiplyAdd(a, a, low);
             high = Vector512.FusedMultiplyAdd(b, b, high);
         }
-        float sum = Vector512.Sum(low + high);
+        float sum = Lanes.Sum(low + high);
         for (; c < dim; c++) sum += x[c] * x[c];
         return sum;
     }

@@ -19,6 +19,10 @@ public class BatchTests
         return cases;
     }
 
+    /// <summary>An F32 cache and one in F16, with activations of either kind.</summary>
+    public static TheoryData<string, DType?, Numerics> LongKinds() =>
+        [.. Kinds().Select(kind => kind.Data).Where(kind => (kind.Item2, kind.Item3) is (null, Numerics.Exact) or (DType.Q8, Numerics.Fast))];
+
     [Theory, MemberData(nameof(Kinds))]
     public void Logits_are_the_same_bits_however_the_tokens_come(string name, DType? type, Numerics numerics)
     {
@@ -63,6 +67,38 @@ public class BatchTests
             runner.Run();
         }
         Assert.Equal(whole, Logits(29));
+    }
+
+    /// <summary>Longer than two splits of attention: in one piece, in chunks that end anywhere, and the last tokens one by one, as in decoding.</summary>
+    [Theory, MemberData(nameof(LongKinds))]
+    public void A_long_prompt_gives_the_same_bits_in_one_piece_and_in_chunks(string name, DType? type, Numerics numerics)
+    {
+        const int Tokens = 600;
+        using var model = new GoldenModel("tiny-tied-d64-v1003", type);
+        using var device = TestDevices.Open(name);
+        using var loaded = LoadedModel.From(model.File, device);
+        var config = model.File.Index.Config;
+        using var runner = new Runner(device, config, loaded.Weights, numerics, config.Vocabulary, new BatchLimits(Tokens, 1, 1, 40, 0));
+
+        float[] Last(params int[] cuts)
+        {
+            Assert.Equal(Tokens, cuts.Sum());
+            runner.Cache.Truncate(0, 0);
+            int at = 0;
+            foreach (int count in cuts)
+            {
+                runner.Batch.Clear();
+                for (int i = 0; i < count; i++, at++) runner.Batch.Add(at * 37 % 1003, 0, at, wanted: at == Tokens - 1);
+                runner.Run();
+            }
+            var logits = new float[config.Vocabulary];
+            runner.ReadLogits(0, logits);
+            return logits;
+        }
+        float[] whole = Last(Tokens);
+        Assert.Equal(whole, Last(512, 88));
+        Assert.Equal(whole, Last(255, 9, 230, 7, 1, 98));
+        Assert.Equal(whole, Last([588, .. Enumerable.Repeat(1, 12)]));
     }
 
     [Theory, Trait("set", "all"), InlineData("host"), InlineData("lavapipe")]
