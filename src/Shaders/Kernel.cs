@@ -59,7 +59,14 @@ public readonly record struct Groups(int X, int Y = 1, int Z = 1);
 public readonly record struct Features(int SubgroupSize, bool IntegerDot);
 
 /// <summary>One SPIR-V module of an op: spv/<paramref name="Shader"/>.spv, when it fits the device and the call, and the groups it needs.</summary>
-public sealed record Variant(string Shader, Func<Features, Call, bool> Fits, Func<Call, Groups> Groups);
+public sealed record Variant(string Shader, Func<Features, Call, bool> Fits, Func<Call, Groups> Groups)
+{
+    /// <summary>What runs behind it in the same call and sees what it wrote: workgroups do not wait for each other. Null: nothing.</summary>
+    public Variant? Then { get; init; }
+
+    /// <summary>It and what runs behind it.</summary>
+    public IEnumerable<Variant> Stages => Then is null ? [this] : [this, .. Then.Stages];
+}
 
 /// <summary>A kernel with its arguments and tensors bound: one node of a recording.</summary>
 public sealed class Call

@@ -11,7 +11,8 @@ public sealed class Activations
     public required Tensor Partials { get; init; }       // (T · H · splits, d + 2) f32, of attention; none where T is enough work
     public required Tensor Attended { get; init; }       // (T, H · d) f32 or a8
     public required Tensor Gated { get; init; }          // (T, F) f32 or a8
-    public required Tensor Chosen { get; init; }         // (T, k) i32, the experts of each token; this and the next five are none without experts
+    public required Tensor RouterLogits { get; init; }   // (T, E) f32; this and the next six are none without experts
+    public required Tensor Chosen { get; init; }         // (T, k) i32, the experts of each token
     public required Tensor Shares { get; init; }         // (T, k) f32, their weights
     public required Tensor Order { get; init; }          // (1, T · k) i32
     public required Tensor Groups { get; init; }         // (1, Size) i32
@@ -56,6 +57,7 @@ public sealed class Activations
             Partials = tokens <= AttentionOp.MaxSplitRows ? at.Packed(DType.F32, tokens * c.Heads * AttentionOp.Splits(maxBlocks), c.HeadDim + 2) : Tensor.None,
             Attended = at.Rows(reduced, tokens, c.Heads * c.HeadDim),
             Gated = at.Rows(reduced, tokens, c.Ffn),
+            RouterLogits = at.Packed(DType.F32, c.Moe is null ? 0 : tokens, c.Moe?.Experts ?? 0),
             Chosen = at.Packed(DType.I32, c.Moe is null ? 0 : tokens, c.Moe?.Active ?? 0),
             Shares = at.Packed(DType.F32, c.Moe is null ? 0 : tokens, c.Moe?.Active ?? 0),
             Order = at.Packed(DType.I32, 1, pairs),

@@ -26,7 +26,7 @@ public static class Qwen3
             // feed-forward
             if (layer.Experts is { } moe)
             {
-                gpu.Router(a.X, layer.FfnNorm, moe.Router, a.Normed, a.Chosen, a.Shares, c.Eps, moe.Config.Renormalise, b.Count); // (T, D), (T, k)
+                gpu.Router(a.X, layer.FfnNorm, moe.Router, a.Normed, a.RouterLogits, a.Chosen, a.Shares, c.Eps, moe.Config.Renormalise, b.Count);
                 gpu.Group(a.Chosen, a.Order, a.Groups, moe.Config.Experts, b.Count);
                 gpu.ExpertGateUp(moe.GateUp, a.Normed, a.Order, a.Groups, a.ExpertGated);                    // (T · k, F)
                 gpu.ExpertDown(moe.Down, a.ExpertGated, a.Order, a.Groups, a.ExpertOut);                     // (T · k, D)

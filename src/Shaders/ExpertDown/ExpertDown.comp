@@ -1,5 +1,5 @@
 #version 460
-// y[order[i], n] = Σ_k x[i, k] · w_e[n, k] for the places i of expert e. A workgroup makes 16 rows (a panel) of up to 4 places.
+// y[order[i], n] = Σ_k x[i, k] · w_e[n, k] for the places i of expert e. A workgroup makes 16 rows (a panel) of a tile, 4 places at a time.
 // variant: q8.a8.dot -DWORD_K=4 -DQ8 -DA8 -DDOT
 // variant: q8.a8 -DWORD_K=4 -DQ8 -DA8
 // variant: q8.f32 -DWORD_K=4 -DQ8
@@ -24,10 +24,13 @@ void main() {
     int panel = int(gl_WorkGroupID.x), thread = int(gl_LocalInvocationID.x);
     Ints tile = Ints(a.groups + uint64_t(a.experts + 1 + 1 + 3 * gl_WorkGroupID.y) * 4);
     if (int(gl_WorkGroupID.y) >= Ints(a.groups).at[a.experts + 1]) return;
-    int expert = tile.at[0], first = tile.at[1], places = tile.at[2];
-    for (int i = 0; i < places; i++) xRows[i] = a.x + uint64_t(first + i) * xStride(a.inner);
-    panelRows(a.w + expert * panelBytes(a.outer, a.inner), a.outer, a.inner, panel, places, thread);
-    int i = thread / TILE_ROWS, r = thread % TILE_ROWS, n = panel * TILE_ROWS + r;
-    if (i >= places || n >= a.outer) return;
-    Floats(a.y + (uint64_t(Ints(a.order).at[first + i]) * pad(a.outer) + n) * 4).at[0] = rowSum(i, r);
+    int expert = tile.at[0], last = tile.at[1] + tile.at[2];
+    for (int first = tile.at[1]; first < last; first += TILE_TOKENS) {
+        int places = min(TILE_TOKENS, last - first);
+        for (int i = 0; i < places; i++) xRows[i] = a.x + uint64_t(first + i) * xStride(a.inner);
+        panelRows(a.w + expert * panelBytes(a.outer, a.inner), a.outer, a.inner, panel, places, thread);
+        int i = thread / TILE_ROWS, r = thread % TILE_ROWS, n = panel * TILE_ROWS + r;
+        if (i < places && n < a.outer) Floats(a.y + (uint64_t(Ints(a.order).at[first + i]) * pad(a.outer) + n) * 4).at[0] = rowSum(i, r);
+        barrier(); // what is shared is used again
+    }
 }

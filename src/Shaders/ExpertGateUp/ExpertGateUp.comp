@@ -1,5 +1,5 @@
 #version 460
-// GateUp by each expert for the rows that chose it. A workgroup makes 32 columns of a tile of up to 4 rows.
+// GateUp by each expert for the rows that chose it. A workgroup makes 32 columns of a tile, 4 rows at a time.
 // variant: q8.a8.a8.dot -DWORD_K=4 -DQ8 -DA8 -DY_A8 -DDOT
 // variant: q8.a8.a8 -DWORD_K=4 -DQ8 -DA8 -DY_A8
 // variant: q8.a8.f32 -DWORD_K=4 -DQ8 -DA8
@@ -27,11 +27,14 @@ layout(push_constant) uniform Args {
 void main() {
     Ints tile = Ints(a.groups + uint64_t(a.experts + 1 + 1 + 3 * gl_WorkGroupID.y) * 4);
     if (int(gl_WorkGroupID.y) >= Ints(a.groups).at[a.experts + 1]) return;
-    int expert = tile.at[0], first = tile.at[1], places = tile.at[2];
-    for (int i = 0; i < places; i++) {
-        xRows[i] = a.x + uint64_t(Ints(a.order).at[first + i] / a.perToken) * xStride(a.inner);
-        yRows[i] = a.y + uint64_t(first + i) * yStride(a.ffn);
+    int expert = tile.at[0], last = tile.at[1] + tile.at[2], rows = (a.ffn + TILE_ROWS - 1) / TILE_ROWS * 2 * TILE_ROWS;
+    for (int first = tile.at[1]; first < last; first += TILE_TOKENS) {
+        int places = min(TILE_TOKENS, last - first);
+        for (int i = 0; i < places; i++) {
+            xRows[i] = a.x + uint64_t(Ints(a.order).at[first + i] / a.perToken) * xStride(a.inner);
+            yRows[i] = a.y + uint64_t(first + i) * yStride(a.ffn);
+        }
+        gateUp(a.w + expert * panelBytes(rows, a.inner), a.ffn, a.inner, int(gl_WorkGroupID.x), places, int(gl_LocalInvocationID.x));
+        barrier(); // what is shared is used again
     }
-    int rows = (a.ffn + TILE_ROWS - 1) / TILE_ROWS * 2 * TILE_ROWS;
-    gateUp(a.w + expert * panelBytes(rows, a.inner), a.ffn, a.inner, int(gl_WorkGroupID.x), places, int(gl_LocalInvocationID.x));
 }

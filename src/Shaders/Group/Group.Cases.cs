@@ -5,7 +5,10 @@ namespace Tessera.Shaders;
 public static unsafe partial class GroupOp
 {
     public static OpCases Cases => new(
-        [.. from shape in ExpertGateUpOp.Choices() select Case(shape.Rows, shape.PerToken, shape.Experts, shape.Skew)],
+        [
+            .. from shape in ExpertGateUpOp.Choices() select Case(shape.Rows, shape.PerToken, shape.Experts, shape.Skew),
+            Case(131, 8, 128, skew: true), Case(37, 1, 1, skew: false), Case(67, 10, RouterOp.MaxExperts, skew: true), Case(300, 3, 257, skew: false),
+        ],
         [Case(67, 3, 7, skew: true)],
         (model, _) => from rows in OpCases.TimedRows where model.HasExperts select Case(rows, model.PerToken, model.Experts, skew: false));
 
@@ -37,7 +40,7 @@ public static unsafe partial class GroupOp
         int[] order = new int[chosen.Length], groups = new int[Size(chosen.Length, experts)];
         fixed (int* ids = chosen, sorted = order, lists = groups)
         {
-            var args = new Args(chosen.Length / perToken, perToken, experts);
+            var args = new Args(chosen.Length / perToken, perToken, experts, TileRows(chosen.Length, experts));
             var tensors = new[] { Over(ids, chosen.Length), Over(sorted, order.Length), Over(lists, groups.Length), Tensor.None };
             Kernel.Reference(new Call(Kernel, MemoryMarshal.AsBytes(new ReadOnlySpan<Args>(in args)), tensors), 0, 1);
         }

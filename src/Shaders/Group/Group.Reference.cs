@@ -15,10 +15,10 @@ public static unsafe partial class GroupOp
         for (int p = 0; p < pairs; p++) order[next[chosen[p]]++] = p;
         tiles[0] = 0;
         for (int e = 0; e < a.Experts; e++)
-            for (int first = offsets[e]; first < offsets[e + 1]; first += Tile.Tokens)
+            for (int first = offsets[e]; first < offsets[e + 1]; first += a.TileRows)
             {
                 int* tile = tiles + 1 + 3 * tiles[0]++;
-                (tile[0], tile[1], tile[2]) = (e, first, Math.Min(Tile.Tokens, offsets[e + 1] - first));
+                (tile[0], tile[1], tile[2]) = (e, first, Math.Min(a.TileRows, offsets[e + 1] - first));
             }
     }
 }

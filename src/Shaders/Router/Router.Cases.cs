@@ -19,9 +19,10 @@ public static partial class RouterOp
         random =>
         [
             Fill.Rows(random, DType.F32, rows, dim, spread: 3), Fill.Vector(random, dim), Fill.Weights(random, DType.F32, experts, dim),
-            Fill.Out(y, rows, dim, y == DType.A8 ? 2e-6 : 1e-12), Fill.PackedOut(DType.I32, rows, perToken), Fill.PackedOut(DType.F32, rows, perToken, 1e-9),
+            Fill.Out(y, rows, dim, y == DType.A8 ? 2e-6 : 1e-12), Fill.PackedOut(DType.F32, rows, experts, 1e-11),
+            Fill.PackedOut(DType.I32, rows, perToken), Fill.PackedOut(DType.F32, rows, perToken, 1e-9),
             Fill.Ints(rows),
         ],
-        (gpu, t) => gpu.Router(t[X], t[Norm], t[W], t[Y], t[Chosen], t[Shares], 1e-6f, renormalise, t[Count]))
+        (gpu, t) => gpu.Router(t[X], t[Norm], t[W], t[Y], t[Logits], t[Chosen], t[Shares], 1e-6f, renormalise, t[Count]))
         { Work = Workload.Chunk(rows, perToken: perToken) };
 }

@@ -17,6 +17,7 @@ public static unsafe partial class RouterOp
             RmsNormOp.Row(x, call.At<float>(Norm), a.Dim, a.Eps, call.At<byte>(Y) + (long)t * Rows.Stride(y.Type, a.Dim), y.Type);
             RmsNormOp.Row(x, call.At<float>(Norm), a.Dim, a.Eps, (byte*)row, DType.F32);
             for (int panel = 0; panel < Tile.Panels(a.Experts); panel++) Panel.Product(call.Tensors[W], panel, DType.F32, rows, 1, logits + panel * Tile.Rows);
+            new Span<float>(logits, a.Experts).CopyTo(new Span<float>(call.At<float>(Logits) + (long)t * a.Experts, a.Experts));
             Choose(a, new Span<float>(logits, a.Experts), call.At<int>(Chosen) + t * a.PerToken, call.At<float>(Shares) + t * a.PerToken);
         }
     }

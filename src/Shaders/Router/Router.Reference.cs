@@ -16,6 +16,7 @@ public static unsafe partial class RouterOp
             {
                 p[e] = 0;
                 for (int c = 0; c < a.Dim; c++) p[e] += (double)row[c] * Elements.Weight(call.Tensors[W], e, c);
+                call.At<float>(Logits)[(long)t * a.Experts + e] = (float)p[e];
             }
             double largest = p.Max(), total = p.Sum(l => Math.Exp(l - largest));
             int[] chosen = [.. Enumerable.Range(0, a.Experts).OrderByDescending(e => p[e]).ThenBy(e => e).Take(a.PerToken)];

@@ -20,7 +20,7 @@ sealed unsafe class VulkanRecording : Recording
     {
         this.device = device;
         variants = [.. calls.Select(Choose)];
-        device.Pipelines.Prepare(variants.Select(v => v.Shader));
+        device.Pipelines.Prepare(variants.SelectMany(v => v.Stages).Select(stage => stage.Shader));
         int first = 0;
         double seconds = 0;
         for (int i = 0; i < calls.Length; i++)
@@ -101,7 +101,11 @@ sealed unsafe class VulkanRecording : Recording
         {
             device.Queue.Barrier(to); // also against what was submitted before
             if (everyCall || i == offset) stamps?.Write(to, at++);
-            Dispatch(to, Calls[i], variants[i]);
+            foreach (var stage in variants[i].Stages)
+            {
+                if (stage != variants[i]) device.Queue.Barrier(to);
+                Dispatch(to, Calls[i], stage);
+            }
         }
         device.Queue.Barrier(to);
         stamps?.Write(to, at);
