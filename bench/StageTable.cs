@@ -6,7 +6,7 @@ namespace Tessera.Bench;
 /// <summary>Where a step's time goes: its calls by op and shape, with what they have to move and compute.</summary>
 static class StageTable
 {
-    const int Apart = 5; // embedding, gather, norm, head, candidates
+    const int Apart = 6; // embedding, gather, norm, head, candidates and their merge
 
     /// <summary>Prints the last step of a runner.</summary>
     /// <param name="title">Which step it was.</param>

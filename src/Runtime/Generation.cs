@@ -31,12 +31,12 @@ public sealed record GenerationReport(
 /// </summary>
 public sealed class Generation
 {
+    const int Set = 0;                                   // of the runner's rules
+
     readonly Engine engine;
     readonly List<int> cached;
     readonly Sampler sampler;
     readonly SamplingOptions sampling;
-    readonly HashSet<int> generated = [];
-    readonly HashSet<int> seen = [];                     // prompt and answer, for the repetition penalty
     readonly int promptTokens, cachedTokens, maxTokens;
     readonly bool prefilled;
     readonly double prefillSeconds;
@@ -55,7 +55,10 @@ public sealed class Generation
         foreach (int id in prompt)
             if ((uint)id >= (uint)engine.Info.Config.Vocabulary) throw new TesseraException($"token {id}: expected 0 to {engine.Info.Config.Vocabulary - 1}");
         if (Penalised)
-            foreach (int id in prompt) seen.Add(id);
+        {
+            Rules.Clear(Set);
+            foreach (int id in prompt) Rules.Edit(Set, id, 0, sampling.RepetitionPenalty!.Value);
+        }
         long start = Stopwatch.GetTimestamp();
         cachedTokens = KeepCommon(prompt);
         prefilled = Prefill(prompt[cachedTokens..], stop);
@@ -64,6 +67,8 @@ public sealed class Generation
         prefillSeconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         cached.EnsureCapacity(Math.Min(engine.Context, prompt.Length + (maxTokens > 0 ? maxTokens : engine.Context)));
     }
+
+    LogitRules Rules => engine.Runner.Rules;
 
     bool Penalised => sampling.PresencePenalty != 0 || sampling.RepetitionPenalty != 1;
 
@@ -103,11 +108,7 @@ public sealed class Generation
             return id;
         }
         cached.Add(id); // its keys and values follow with the next step
-        if (Penalised)
-        {
-            generated.Add(id);
-            seen.Add(id);
-        }
+        if (Penalised) Rules.Edit(Set, id, sampling.PresencePenalty, sampling.RepetitionPenalty!.Value);
         if (maxTokens > 0 && tokens >= maxTokens) end = EndReason.MaxTokens;
         return id;
     }
@@ -133,8 +134,7 @@ public sealed class Generation
             int count = Math.Min(engine.Limits.Tokens, rest.Length - at);
             var batch = engine.Runner.Batch;
             batch.Clear();
-            for (int i = 0; i < count; i++) batch.Add(rest[at + i], 0, cached.Count + i, wanted: at + i == rest.Length - 1);
-            if (batch.WantedCount > 0) Penalise(batch);
+            for (int i = 0; i < count; i++) batch.Add(rest[at + i], 0, cached.Count + i, wanted: at + i == rest.Length - 1, Penalised ? Set : -1);
             if (!engine.Runner.Run(stop)) return false;
             for (int i = 0; i < count; i++) cached.Add(rest[at + i]);
             at += count;
@@ -146,15 +146,7 @@ public sealed class Generation
     {
         var batch = engine.Runner.Batch;
         batch.Clear();
-        batch.Add(token, 0, position, wanted: true);
-        Penalise(batch);
+        batch.Add(token, 0, position, wanted: true, Penalised ? Set : -1);
         engine.Runner.Run();
-    }
-
-    void Penalise(Batch batch)
-    {
-        if (!Penalised) return;
-        foreach (int id in seen)
-            batch.Edit(id, generated.Contains(id) ? sampling.PresencePenalty : 0, sampling.RepetitionPenalty!.Value);
     }
 }

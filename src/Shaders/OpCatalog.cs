@@ -25,5 +25,6 @@ public static class OpCatalog
         new(CombineOp.Kernel, CombineOp.Cases),
         new(GatherOp.Kernel, GatherOp.Cases),
         new(CandidatesOp.Kernel, CandidatesOp.Cases),
+        new(MergeCandidatesOp.Kernel, MergeCandidatesOp.Cases),
     ];
 }

@@ -16,7 +16,7 @@ export LC_ALL=C
 for source in */*.comp; do
     name=$(basename "$source" .comp)
     grep -oP '^// variant: \K.*' "$source" | while read -r variant defines; do
-        glslc -O --target-env=vulkan1.2 -I Layout -I Panel -I GateUp -I Attention $defines -o "$out/$name.$variant.spv" "$source"
+        glslc -O --target-env=vulkan1.2 -I Layout -I Panel -I GateUp -I Attention -I Candidates $defines -o "$out/$name.$variant.spv" "$source"
     done
 done
 # The quick tests compare these hashes, so that a stale module is noticed without glslc.

@@ -21,6 +21,7 @@ public partial class SharedNumbersTests
         ["MAX_HEAD_DIM"] = AttentionOp.MaxHeadDim,
         ["SPLIT_TOKENS"] = AttentionOp.SplitTokens,
         ["KEPT"] = CandidatesOp.Kept,
+        ["SLICE_IDS"] = CandidatesOp.SliceIds,
     };
 
     public static TheoryData<string> Ops => [.. OpCatalog.All.Select(o => o.Name)];

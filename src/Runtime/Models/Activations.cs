@@ -21,8 +21,11 @@ public sealed class Activations
     public required Tensor Last { get; init; }           // (S, D) f32
     public required Tensor LastNormed { get; init; }     // (S, D) f32 or a8
     public required Tensor Logits { get; init; }         // (S, V) f32
+    public required Tensor SliceBest { get; init; }      // (S, 192 · slices) i32
+    public required Tensor SliceSums { get; init; }      // (S, 4 · slices) f32
     public required Tensor Best { get; init; }           // (S, 128) i32
-    public required Tensor Stats { get; init; }          // (S, 2) f32
+    public required Tensor Raw { get; init; }            // (S, 64) f32
+    public required Tensor Stats { get; init; }          // (S, 4) f32
 
     /// <summary>Bytes for any bucket, results apart: the largest, or the largest with partials.</summary>
     public static long Bytes(Qwen3Config c, DType matrices, Numerics numerics, BatchLimits limits)
@@ -47,8 +50,8 @@ public sealed class Activations
     static Activations Make(Qwen3Config c, DType matrices, Numerics numerics, int maxBlocks, int tokens, int wanted, Arena at, Arena results)
     {
         var reduced = numerics.ActivationFor(matrices);
-        int pairs = tokens * (c.Moe?.Active ?? 0);
-        var (best, stats) = ResultsIn(results, wanted);
+        int pairs = tokens * (c.Moe?.Active ?? 0), slices = CandidatesOp.Slices(c.Vocabulary);
+        var (best, raw, stats) = ResultsIn(results, wanted);
         return new Activations
         {
             X = at.Rows(DType.F32, tokens, c.Hidden),
@@ -67,14 +70,18 @@ public sealed class Activations
             Last = at.Rows(DType.F32, wanted, c.Hidden),
             LastNormed = at.Rows(reduced, wanted, c.Hidden),
             Logits = at.Rows(DType.F32, wanted, c.Vocabulary),
+            SliceBest = at.Packed(DType.I32, wanted, slices * CandidatesOp.BestOfSlice),
+            SliceSums = at.Packed(DType.F32, wanted, slices * CandidatesOp.SumsOfSlice),
             Best = best,
+            Raw = raw,
             Stats = stats,
         };
     }
 
     /// <summary>The results of a step, of so many wanted rows.</summary>
-    internal static (Tensor Best, Tensor Stats) ResultsIn(Arena at, int wanted) =>
-        (at.Packed(DType.I32, wanted, 2 * CandidatesOp.Kept), at.Packed(DType.F32, wanted, 2));
+    internal static (Tensor Best, Tensor Raw, Tensor Stats) ResultsIn(Arena at, int wanted) =>
+        (at.Packed(DType.I32, wanted, 2 * CandidatesOp.Kept), at.Packed(DType.F32, wanted, CandidatesOp.Kept),
+            at.Packed(DType.F32, wanted, MergeCandidatesOp.StatsOfRow));
 }
 
 /// <summary>Hands out tensors one behind the other in a region of memory; without memory it only adds up the sizes.</summary>

@@ -43,7 +43,6 @@ public static class Fit
 {
     const int DefaultContext = 8192, MinContext = 512;   // less than the second is no chat: without a context asked for, nothing smaller is taken
     const long MaxReserve = 1L << 30;
-    const int MaxEdits = 2048;                           // distinct tokens that a penalty can reach
 
     /// <summary>The plan for the context asked for; without one, for the largest that fits, up to 8192 and the model's own.</summary>
     /// <param name="request">What is to run.</param>
@@ -87,7 +86,7 @@ public static class Fit
     internal static BatchLimits Limits(int context)
     {
         int blocks = (context + KvBlock.Tokens - 1) / KvBlock.Tokens;
-        return new(Math.Min(Engine.PrefillTokens, blocks * KvBlock.Tokens), 1, 1, blocks, MaxEdits);
+        return new(Math.Min(Engine.PrefillTokens, blocks * KvBlock.Tokens), 1, 1, blocks, blocks * KvBlock.Tokens, 1); // a penalty for each token
     }
 
     static string Needs(FitRequest request, FitPlan plan) =>

@@ -10,7 +10,7 @@ namespace Tessera.Runtime.Models;
 /// </remarks>
 public static class Qwen3
 {
-    public static void Forward(IRecorder gpu, Qwen3Config c, Qwen3Weights w, KvCache kv, StepInputs b, Activations a)
+    public static void Forward(IRecorder gpu, Qwen3Config c, Qwen3Weights w, KvCache kv, LogitRules rules, StepInputs b, Activations a)
     {
         float scale = 1 / MathF.Sqrt(c.HeadDim);
         gpu.Embed(b.Tokens, w.Embedding, a.X, b.Count);                                                      // (T, D)
@@ -41,6 +41,7 @@ public static class Qwen3
         gpu.Gather(a.X, b.Wanted, a.Last, b.WantedCount);                                                    // (S, D)
         gpu.RmsNorm(a.Last, w.FinalNorm, a.LastNormed, c.Eps, b.WantedCount);                                // (S, D)
         gpu.MatMul(w.Head, a.LastNormed, a.Logits, Tensor.None, b.WantedCount);                              // (S, V)
-        gpu.Candidates(a.Logits, b.RealIds, Tensor.None, b.Edits, b.EditCounts, a.Best, a.Stats, b.WantedCount);
+        gpu.Candidates(a.Logits, b.RealIds, b.Rules, rules.Masks, rules.Edits, a.SliceBest, a.SliceSums, b.WantedCount);
+        gpu.MergeCandidates(a.SliceBest, a.SliceSums, a.Best, a.Raw, a.Stats, b.WantedCount);                // (S, 64)
     }
 }

@@ -29,12 +29,16 @@ public sealed class Runner : IDisposable
         Cache = new KvCache(device, cache ?? numerics.Cache(), config.Layers, config.KvHeads, config.HeadDim, limits.Sequences, limits.BlocksPerSequence);
         activations = device.Allocate(Activations.Bytes(config, weights.Type, numerics, limits));
         shared = device.Allocate(SharedBytes(config, limits), shared: true);
+        Rules = new LogitRules(device, config.Vocabulary, limits);
         Batch = new Batch(limits);
     }
 
     public BatchLimits Limits { get; }
 
     public KvCache Cache { get; }
+
+    /// <summary>Masks, penalties and biases of the rows that name a set of them; kept from step to step.</summary>
+    public LogitRules Rules { get; }
 
     /// <summary>Ids below this can be drawn; the rows of the head behind the tokenizer's last id cannot.</summary>
     public int RealIds { get; }
@@ -49,7 +53,7 @@ public sealed class Runner : IDisposable
 
     /// <summary>The same without the cache: activations, inputs and results of the largest step.</summary>
     public static long ScratchBytes(Qwen3Config c, DType matrices, Numerics numerics, BatchLimits limits) =>
-        Activations.Bytes(c, matrices, numerics, limits) + SharedBytes(c, limits);
+        Activations.Bytes(c, matrices, numerics, limits) + SharedBytes(c, limits) + LogitRules.Bytes(c.Vocabulary, limits);
 
     /// <summary>Computes the batch. Returns when it is submitted; reading the results waits.</summary>
     /// <returns>False where <paramref name="stop"/> ended a long step half-way: its results are none, and the cache behind its first position is to be
@@ -71,8 +75,8 @@ public sealed class Runner : IDisposable
         StepInputs.Upload<float>(device, to.Rope, angles.AsSpan(0, b.Count * config.HeadDim));
         StepInputs.Upload(device, to.Blocks, Cache.Table);
         StepInputs.Upload<int>(device, to.Wanted, b.Wanted.AsSpan(0, b.WantedCount));
-        if (b.HasEdits) StepInputs.Upload<int>(device, to.Edits, b.Edits.AsSpan(0, b.WantedCount * 3 * Limits.Edits));
-        StepInputs.Upload<int>(device, to.EditCounts, b.EditCounts.AsSpan(0, b.WantedCount));
+        Rules.Upload(b.RuleSets.AsSpan(0, b.WantedCount), b.Rules);
+        StepInputs.Upload<int>(device, to.Rules, b.Rules.AsSpan(0, CandidatesOp.RulesOfRow * b.WantedCount));
         StepInputs.Upload<int>(device, to.Count, [b.Count]);
         StepInputs.Upload<int>(device, to.WantedCount, [b.WantedCount]);
         Completion before = default, newest = default;
@@ -94,15 +98,20 @@ public sealed class Runner : IDisposable
     /// <summary>The candidates of wanted row <paramref name="row"/>: 64 pairs of id and logit bits.</summary>
     public void ReadBest(int row, Span<int> best) => device.Read(Row(Results.Best, row, best.Length * 4), MemoryMarshal.AsBytes(best));
 
-    /// <summary>The log-sum-exp of a wanted row's logits, after penalties: not finite where one of them is not a number or infinite.</summary>
-    public float ReadLogSumExp(int row)
+    /// <summary>The candidates' logits as the model gives them, before rules: up to 64.</summary>
+    public void ReadRaw(int row, Span<float> raw) =>
+        device.Read(Results.Raw with { Offset = Results.Raw.Offset + row * 4L * CandidatesOp.Kept, Bytes = raw.Length * 4L }, MemoryMarshal.AsBytes(raw));
+
+    /// <summary>Maximum and log-sum-exp of a wanted row's logits, before rules and after: NaN where one of them is not a number or infinite.</summary>
+    public LogitStats ReadStats(int row)
     {
-        float sum = 0;
-        device.Read(Results.Stats with { Offset = Results.Stats.Offset + row * 8L + 4, Bytes = 4 }, MemoryMarshal.AsBytes(new Span<float>(ref sum)));
-        return sum;
+        LogitStats stats = default;
+        var bytes = MemoryMarshal.AsBytes(new Span<LogitStats>(ref stats));
+        device.Read(Row(Results.Stats, row, bytes.Length), bytes);
+        return stats;
     }
 
-    /// <summary>All logits of a wanted row, (vocabulary), after penalties.</summary>
+    /// <summary>All logits of a wanted row, (vocabulary), after its rules; −3e38: the id cannot be drawn.</summary>
     public void ReadLogits(int row, Span<float> logits) =>
         device.Read(Results.Logits with { Offset = Results.Logits.Offset + (long)row * Rows.Stride(DType.F32, config.Vocabulary), Bytes = logits.Length * 4L },
             MemoryMarshal.AsBytes(logits));
@@ -121,6 +130,7 @@ public sealed class Runner : IDisposable
     {
         foreach (var part in steps.Values.SelectMany(step => step.Parts)) part.Dispose();
         Cache.Dispose();
+        Rules.Dispose();
         activations.Dispose();
         shared.Dispose();
     }
@@ -141,7 +151,7 @@ public sealed class Runner : IDisposable
         var at = new Arena(shared);
         var to = StepInputs.In(at, Limits, config.HeadDim, RealIds, tokens, wanted);
         var buffers = Activations.In(activations, at, config, weights.Type, numerics, Limits.BlocksPerSequence, tokens, wanted);
-        void Page(IRecorder gpu) => Qwen3.Forward(gpu, config, weights, Cache, to, buffers);
+        void Page(IRecorder gpu) => Qwen3.Forward(gpu, config, weights, Cache, Rules, to, buffers);
         var whole = new CallList();
         Page(whole);
         return new Step(to, buffers, [.. Cuts(whole.Calls, tokens).Select(calls => device.Record(gpu => Page(new PartRecorder(gpu, calls))))]);
@@ -194,3 +204,6 @@ public sealed class Runner : IDisposable
         }
     }
 }
+
+/// <summary>A row of logits in four numbers: its maximum and log-sum-exp as the model gives it, which logprobs are made of, and after its rules.</summary>
+public readonly record struct LogitStats(float RawMaximum, float RawLogSumExp, float Maximum, float LogSumExp);

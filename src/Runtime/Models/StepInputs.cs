@@ -14,8 +14,7 @@ public sealed class StepInputs
     public required Tensor Rope { get; init; }           // (T, d) f32
     public required Tensor Blocks { get; init; }         // (sequences, maxBlocks) i32
     public required Tensor Wanted { get; init; }         // (1, S) i32
-    public required Tensor Edits { get; init; }          // (S, 3 · most) i32
-    public required Tensor EditCounts { get; init; }     // (1, S) i32
+    public required Tensor Rules { get; init; }          // (1, 3 · S) i32
     public required Tensor Count { get; init; }          // (1, 1) i32
     public required Tensor WantedCount { get; init; }    // (1, 1) i32
     public required int RealIds { get; init; }
@@ -42,8 +41,7 @@ public sealed class StepInputs
             Rope = View(DType.F32, limits.Tokens, tokens, headDim),
             Blocks = at.Packed(DType.I32, limits.Sequences, limits.BlocksPerSequence),
             Wanted = Line(limits.Wanted, wanted),
-            Edits = View(DType.I32, limits.Wanted, wanted, 3 * limits.Edits),
-            EditCounts = Line(limits.Wanted, wanted),
+            Rules = Line(CandidatesOp.RulesOfRow * limits.Wanted, CandidatesOp.RulesOfRow * wanted),
             Count = Line(1, 1),
             WantedCount = Line(1, 1),
             RealIds = realIds,
@@ -55,4 +53,6 @@ public sealed class StepInputs
 }
 
 /// <summary>The most that one step may hold.</summary>
-public readonly record struct BatchLimits(int Tokens, int Wanted, int Sequences, int BlocksPerSequence, int Edits);
+/// <param name="Edits">Tokens with penalties or biases in a set of rules.</param>
+/// <param name="RuleSets">Sets of <see cref="LogitRules"/>.</param>
+public readonly record struct BatchLimits(int Tokens, int Wanted, int Sequences, int BlocksPerSequence, int Edits, int RuleSets = 0);

@@ -30,7 +30,8 @@ public sealed class Sampler
     public int Draw(Runner runner, int from)
     {
         runner.ReadBest(from, best);
-        if (!float.IsFinite(runner.ReadLogSumExp(from))) throw NotFinite(runner, from);
+        if (!float.IsFinite(runner.ReadStats(from).LogSumExp)) throw NotFinite(runner, from);
+        if (best[0] < 0) throw new TesseraException("no token can be drawn: the mask and the biases leave none");
         if (IsGreedy) return best[0];
         int k = options.TopK is > 0 and int top ? Math.Min(top, vocabulary) : vocabulary;
         if (k > CandidatesOp.Kept) return DrawFromRow(runner, from, k);

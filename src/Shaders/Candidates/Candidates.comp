@@ -1,149 +1,157 @@
 #version 460
-// Edits a row of logits and finds its 64 best, its maximum and its log-sum-exp. A workgroup takes a row.
-// The 64th best is found by its bits, 8 at a time from the top; those above it and the first of its equals are collected and sorted.
+// Edits a slice of a row of logits by the row's rules, and finds its 64 best and its sums. A workgroup takes a slice, a thread 8 ids that follow each other.
 // variant: f32
 #extension GL_GOOGLE_include_directive : require
 #include "tile.glsl"
 
 const int THREADS = 256;
-const float NOTHING = -1.0 / 0.0;
+const int OWN = SLICE_IDS / THREADS;
 
-layout(buffer_reference, std430, buffer_reference_align = 4) coherent buffer Row { float at[]; };
+#include "best.glsl"
 
 layout(local_size_x = THREADS) in;
 layout(push_constant) uniform Args {
-    uint64_t logits, mask, edits, editCounts, best, stats, count;
+    uint64_t logits, rules, masks, edits, best, sums, count;
     int rows, vocabulary, real, maxEdits;
 } a;
 
-shared float partial[THREADS];
-shared uint bins[256];
-shared int equals[THREADS];
-shared uint chosenKey[KEPT];
-shared int chosenId[KEPT];
-shared uint prefix;
-shared int wanted, found;
+shared float values[SLICE_IDS];
+shared vec2 partial[THREADS];
+shared int broken;
 
-// Larger floats have larger keys; what cannot be chosen has 0.
-uint key(float v) {
-    if (!(v > NOTHING)) return 0;
-    uint bits = floatBitsToUint(v == 0 ? 0.0 : v); // -0 is 0
-    return (bits & 0x80000000u) != 0 ? ~bits : bits | 0x80000000u;
-}
-
-void main() {
-    int row = int(gl_WorkGroupID.x), thread = int(gl_LocalInvocationID.x);
-    if (row >= realRows(a.count, a.rows)) return;
-    Row logits = Row(a.logits + uint64_t(row) * pad(a.vocabulary) * 4);
-
-    // masks, then edits, whose ids are distinct
-    Words mask = Words(a.mask + uint64_t(row) * ((a.vocabulary + 31) / 32) * 4);
-    for (int id = thread; id < a.vocabulary; id += THREADS)
-        if (id >= a.real || a.mask != 0 && (mask.at[id / 32] >> (id % 32) & 1u) == 0) logits.at[id] = NOTHING;
-    memoryBarrierBuffer();
-    barrier();
-    if (a.editCounts != 0) {
-        Ints edits = Ints(a.edits + uint64_t(row) * 3 * a.maxEdits * 4);
-        int edited = min(Ints(a.editCounts).at[row], a.maxEdits);
-        for (int i = thread; i < edited; i += THREADS) {
-            int id = edits.at[3 * i];
-            if (id < 0 || id >= a.real) continue;
-            float subtract = intBitsToFloat(edits.at[3 * i + 1]), divide = intBitsToFloat(edits.at[3 * i + 2]), l = logits.at[id];
-            logits.at[id] = (l > 0 ? l / divide : l * divide) - subtract;
-        }
-        memoryBarrierBuffer();
-        barrier();
-    }
-
-    // maximum and log-sum-exp
-    float largest = NOTHING;
-    for (int id = thread; id < a.vocabulary; id += THREADS) largest = max(largest, logits.at[id]);
-    partial[thread] = largest;
+// Larger of two, or sum of two, over all threads.
+vec2 largestOfAll(vec2 own, int thread) {
+    partial[thread] = own;
     barrier();
     for (int width = THREADS / 2; width > 0; width /= 2) {
         if (thread < width) partial[thread] = max(partial[thread], partial[thread + width]);
         barrier();
     }
-    largest = partial[0];
+    vec2 all = partial[0];
     barrier();
-    float sum = 0;
-    int finite = 0;
-    for (int id = thread; id < a.vocabulary; id += THREADS) {
-        float v = logits.at[id];
-        sum += exp(v - largest);
-        if (v > NOTHING) finite++;
-    }
-    partial[thread] = sum;
-    equals[thread] = finite;
+    return all;
+}
+
+vec2 sumOfAll(vec2 own, int thread) {
+    partial[thread] = own;
     barrier();
     for (int width = THREADS / 2; width > 0; width /= 2) {
-        if (thread < width) {
-            partial[thread] += partial[thread + width];
-            equals[thread] += equals[thread + width];
-        }
+        if (thread < width) partial[thread] += partial[thread + width];
         barrier();
     }
-    finite = equals[0];
-    if (thread == 0) {
-        Floats stats = Floats(a.stats + row * 8);
-        stats.at[0] = largest;
-        stats.at[1] = largest + log(partial[0]);
-        prefix = 0;
-        wanted = min(KEPT, finite);
-        found = 0;
-    }
-    int kept = min(KEPT, finite);
-
-    // the key of the last one kept: afterwards wanted is how many of its equals are kept
-    for (int shift = 24; shift >= 0; shift -= 8) {
-        bins[thread] = 0;
-        barrier();
-        uint above = shift == 24 ? 0 : 0xffffffffu << (shift + 8);
-        for (int id = thread; id < a.vocabulary; id += THREADS) {
-            uint k = key(logits.at[id]);
-            if (k != 0 && (k & above) == prefix) atomicAdd(bins[k >> shift & 255u], 1u);
-        }
-        barrier();
-        if (thread == 0) {
-            int bin = 255;
-            while (bin > 0 && int(bins[bin]) < wanted) wanted -= int(bins[bin--]);
-            prefix |= uint(bin) << shift;
-        }
-        barrier();
-    }
-    uint last = prefix;
-    int ties = wanted;
-
-    // a thread looks through ids that follow each other, so that the equals with the lowest ids are kept
-    int share = (a.vocabulary + THREADS - 1) / THREADS, from = thread * share, to = min(from + share, a.vocabulary);
-    int own = 0;
-    for (int id = from; id < to; id++)
-        if (key(logits.at[id]) == last) own++;
-    equals[thread] = own;
+    vec2 all = partial[0];
     barrier();
-    int before = 0;
-    for (int i = 0; i < thread; i++) before += equals[i];
-    for (int id = from; id < to; id++) {
-        uint k = key(logits.at[id]);
-        if (k == 0 || k < last || k == last && before++ >= ties) continue;
-        int at = atomicAdd(found, 1);
-        if (at < KEPT) {
-            chosenKey[at] = k;
-            chosenId[at] = id;
-        }
+    return all;
+}
+
+void main() {
+    int slice = int(gl_WorkGroupID.x), row = int(gl_WorkGroupID.y), thread = int(gl_LocalInvocationID.x);
+    if (row >= realRows(a.count, a.rows)) return;
+    int first = slice * SLICE_IDS, begin = first + thread * OWN, padded = pad(a.vocabulary);
+    uint64_t at = a.logits + (uint64_t(row) * padded + begin) * 4;
+    uint64_t unit = uint64_t(row) * gl_NumWorkGroups.x + slice;
+    Ints best = Ints(a.best + unit * BEST_OF_SLICE * 4);
+    Words sums = Words(a.sums + unit * SUMS_OF_SLICE * 4);
+
+    // a row is padded to whole tiles: all 8 lie in it, or none
+    uvec4 low = uvec4(0), high = uvec4(0);
+    if (begin < padded) {
+        low = Quads(at).at[0];
+        high = Quads(at).at[1];
+    }
+    if (thread == 0) broken = 0;
+    barrier();
+    float raw[OWN], v[OWN];
+    for (int i = 0; i < OWN; i++) {
+        uint bits = i < 4 ? low[i & 3] : high[i & 3];
+        bool there = begin + i < a.vocabulary;
+        if (there && (bits & NOT_FINITE) == NOT_FINITE) broken = 1;
+        raw[i] = there ? uintBitsToFloat(bits) : NOTHING;
     }
     barrier();
-    // each finds its rank: the order in which they were collected does not matter
-    Ints best = Ints(a.best + uint64_t(row) * 2 * KEPT * 4);
-    if (thread >= KEPT) return;
-    if (thread >= kept) {
-        best.at[2 * thread] = -1;
-        best.at[2 * thread + 1] = floatBitsToInt(NOTHING);
+    if (broken != 0) {
+        if (thread < SUMS_OF_SLICE) sums.at[thread] = NOT_A_NUMBER;
+        if (thread < BEST_OF_SLICE) best.at[thread] = thread < KEPT ? -1 : floatBitsToInt(NOTHING);
         return;
     }
-    int rank = 0;
-    for (int i = 0; i < kept; i++)
-        if (chosenKey[i] > chosenKey[thread] || chosenKey[i] == chosenKey[thread] && chosenId[i] < chosenId[thread]) rank++;
-    best.at[2 * rank] = chosenId[thread];
-    best.at[2 * rank + 1] = floatBitsToInt(logits.at[chosenId[thread]]);
+
+    // the rules: mask, then edits, whose ids are distinct
+    int set = a.rules == 0 ? -1 : Ints(a.rules).at[3 * row], edited = 0;
+    uint allowed = 0xffffffffu;
+    if (set >= 0) {
+        edited = min(Ints(a.rules).at[3 * row + 1], a.maxEdits);
+        if (Ints(a.rules).at[3 * row + 2] != 0 && begin < a.vocabulary)
+            allowed = Words(a.masks + uint64_t(set) * ((a.vocabulary + 31) / 32) * 4).at[begin / 32] >> (begin % 32);
+    }
+    for (int i = 0; i < OWN; i++) v[i] = begin + i < a.real && (allowed >> i & 1u) != 0 ? raw[i] : NOTHING;
+    if (edited > 0) {
+        for (int i = 0; i < OWN; i++) values[thread * OWN + i] = v[i];
+        barrier();
+        Ints edits = Ints(a.edits + uint64_t(set) * 3 * a.maxEdits * 4);
+        for (int i = thread; i < edited; i += THREADS) {
+            int id = edits.at[3 * i] - first;
+            if (id < 0 || id >= SLICE_IDS || values[id] <= NOTHING) continue;
+            float subtract = intBitsToFloat(edits.at[3 * i + 1]), divide = intBitsToFloat(edits.at[3 * i + 2]), l = values[id];
+            precise float scaled = l > 0 ? l / divide : l * divide;
+            precise float lessened = scaled - subtract;
+            values[id] = clamp(lessened, NOTHING, -NOTHING);
+        }
+        barrier();
+        for (int i = 0; i < OWN; i++) v[i] = values[thread * OWN + i];
+    }
+    for (int i = 0; i < OWN; i++)
+        if (begin + i < a.vocabulary && v[i] != raw[i]) Floats(at).at[i] = v[i];
+
+    // maxima and sums, before edits and after
+    vec2 largest = vec2(NOTHING), sum = vec2(0);
+    for (int i = 0; i < OWN; i++) largest = max(largest, vec2(raw[i], v[i]));
+    largest = largestOfAll(largest, thread);
+    int own = 0;
+    for (int i = 0; i < OWN; i++) {
+        if (begin + i < a.vocabulary) sum.x += exp(raw[i] - largest.x);
+        if (v[i] <= NOTHING) continue;
+        sum.y += exp(v[i] - largest.y);
+        own++;
+    }
+    sum = sumOfAll(sum, thread);
+    if (thread == 0) {
+        sums.at[0] = floatBitsToUint(largest.x);
+        sums.at[1] = floatBitsToUint(sum.x);
+        sums.at[2] = floatBitsToUint(largest.y);
+        sums.at[3] = floatBitsToUint(sum.y);
+    }
+
+    int kept = beginChoice(own, thread);
+    for (int shift = 24; shift >= 0; shift -= 8) {
+        uint above = beginCount(shift, thread);
+        for (int i = 0; i < OWN; i++) count(key(v[i]), above, shift);
+        endCount(shift, thread);
+    }
+
+    // in ascending order of ids: those above the last key, and of its equals the first that are wanted
+    int larger = 0, equals = 0;
+    for (int i = 0; i < OWN; i++) {
+        uint k = key(v[i]);
+        if (k == 0) continue;
+        if (k > last) larger++;
+        else if (k == last) equals++;
+    }
+    int before = upTo(larger << 16 | equals, thread) - (larger << 16 | equals);
+    larger = before >> 16;
+    equals = before & 0xffff;
+    for (int i = 0; i < OWN; i++) {
+        uint k = key(v[i]);
+        if (k == 0 || k < last || k == last && equals >= wanted) continue;
+        int place = larger + min(equals, wanted);
+        if (k == last) equals++;
+        else larger++;
+        best.at[place] = begin + i;
+        best.at[KEPT + place] = floatBitsToInt(v[i]);
+        best.at[2 * KEPT + place] = floatBitsToInt(raw[i]);
+    }
+    if (thread >= kept && thread < KEPT) {
+        best.at[thread] = -1;
+        best.at[KEPT + thread] = floatBitsToInt(NOTHING);
+        best.at[2 * KEPT + thread] = floatBitsToInt(NOTHING);
+    }
 }

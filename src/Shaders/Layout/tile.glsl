@@ -10,7 +10,8 @@ const int WORD_BYTES = 4;
 const int KV_TOKENS = 16;
 const int TILE_TOKENS = 4;     // tokens that share one reading of a panel
 const int MAX_EXPERTS = 512;
-const int KEPT = 64;           // candidates of a row
+const int KEPT = 64;           // candidates of a row, and of a slice
+const int SLICE_IDS = 2048;    // of a row of logits
 const int MAX_HEAD_DIM = 256;
 const int SPLIT_TOKENS = 256;  // positions whose partials are merged in ascending order
 

@@ -42,7 +42,14 @@ sealed unsafe class FakeDevice(string name, long free) : IDevice
         return memory;
     }
 
-    public void Write(in Tensor to, ReadOnlySpan<byte> bytes) => host.Write(to, bytes);
+    /// <summary>Bytes that were written to it.</summary>
+    public long Written { get; private set; }
+
+    public void Write(in Tensor to, ReadOnlySpan<byte> bytes)
+    {
+        Written += bytes.Length;
+        host.Write(to, bytes);
+    }
 
     public void Read(in Tensor from, Span<byte> bytes) => host.Read(from, bytes);
 
