@@ -2,13 +2,14 @@ using System.CommandLine;
 using Tessera;
 using Tessera.Bench;
 using Tessera.Runtime.Models;
+using Tessera.Shaders;
 using Tessera.Tools;
 
 var device = new Option<string?>("--device") { Description = "host, vulkan:N, cuda:N, opencl:N or reference; without it the best" };
 var model = new Option<string?>("--model") { Description = "a .tessera file" };
 var synthetic = new Option<string?>("--synthetic") { Description = $"random weights of a real shape: {string.Join(", ", Synthetic.Shapes.Keys)}" };
-var dtype = new Option<string>("--dtype") { Description = "type of synthetic weights: f32, bf16, f16 or q8", DefaultValueFactory = _ => "q8" };
-dtype.AcceptOnlyFromAmong("f32", "bf16", "f16", "q8");
+var dtype = new Option<string>("--dtype") { Description = "type of synthetic weights: f32, bf16, f16, q8 or q4", DefaultValueFactory = _ => "q8" };
+dtype.AcceptOnlyFromAmong([.. WeightFormat.All.Select(f => f.Name)]);
 var numerics = new Option<string>("--numerics") { Description = "exact or fast", DefaultValueFactory = _ => "fast" };
 numerics.AcceptOnlyFromAmong("exact", "fast");
 var kv = new Option<string?>("--kv") { Description = "type of keys and values in the cache: f32, f16 or q8; without it f16, in exact f32" };

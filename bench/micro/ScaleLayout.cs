@@ -77,13 +77,14 @@ public unsafe class ScaleLayout
             {
                 float* xScales = (float*)(row + Shaders.Rows.ScaleOffset(cols));
                 int* xSums = (int*)(row + Shaders.Rows.SumOffset(cols));
+                short* split = stackalloc short[Tile.K];
                 for (int panel = panels * part / Environment.ProcessorCount; panel < panels * (part + 1) / Environment.ProcessorCount; panel++)
                 {
                     byte* value = values + (long)panel * tiles * valueStep, scale = scales + (long)panel * tiles * scaleStep;
                     var sum = Vector512<float>.Zero;
                     for (int tile = 0; tile < tiles; tile++, value += valueStep, scale += scaleStep)
                     {
-                        var dot = Vector512.ConvertToSingle(Panel.TileDot(value, row + tile * Tile.K, xSums[tile]));
+                        var dot = Vector512.ConvertToSingle(Panel.TileDot(value, row + tile * Tile.K, xSums[tile], split));
                         sum = Vector512.FusedMultiplyAdd(dot, Lanes.Halves(scale) * Vector512.Create(xScales[tile]), sum);
                     }
                     sum.Store(to + panel * Tile.Rows);

@@ -8,6 +8,8 @@ public enum DType : byte
     F16,
     /// <summary>Weights: s8 in [-127, 127] with one half scale per 32 along K.</summary>
     Q8,
+    /// <summary>Weights: 4 bits, 0 to 15 for -8 to 7, with one half scale per 32 along K.</summary>
+    Q4,
     /// <summary>Activations: per 32 values s8 with an F32 scale and the sum of the s8; see <see cref="Shaders.Rows"/>.</summary>
     A8,
     I32,
@@ -15,22 +17,25 @@ public enum DType : byte
 
 public static class DTypes
 {
-    /// <summary>The name people type and files carry: f32, bf16, f16, q8.</summary>
+    /// <summary>The name people type and files carry: f32, bf16, f16, q8, q4.</summary>
     public static string Name(this DType type) => type switch
     {
         DType.F32 => "f32",
         DType.BF16 => "bf16",
         DType.F16 => "f16",
         DType.Q8 => "q8",
+        DType.Q4 => "q4",
         DType.A8 => "a8",
-        _ => "i32",
+        DType.I32 => "i32",
+        _ => throw new TesseraException($"type {(int)type} is not known"),
     };
 
-    /// <summary>Bytes of one element in its plane of values; scales come on top.</summary>
+    /// <summary>Bytes of one element, where it is made of whole bytes; scales come on top.</summary>
     public static int ElementBytes(this DType type) => type switch
     {
         DType.F32 or DType.I32 => 4,
         DType.BF16 or DType.F16 => 2,
-        _ => 1,
+        DType.Q8 or DType.A8 => 1,
+        _ => throw new TesseraException($"an element of {type.Name()} is no whole byte"),
     };
 }

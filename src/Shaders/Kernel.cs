@@ -30,6 +30,9 @@ public sealed class Kernel
 
     public required Body Host { get; init; }
 
+    /// <summary>Where weights are multiplied with A8: the bits that every body gives, whatever the device.</summary>
+    public Body? Canonical { get; init; }
+
     /// <summary>Vulkan variants, best first: the first whose needs are met is taken.</summary>
     public Variant[] Vulkan { get; init; } = [];
 }

@@ -37,6 +37,23 @@ public class PlacesTests
         Assert.Equal(2, Places("an op"));
     }
 
+    /// <summary>The last one that was added: every file that names it is in the recipe, by its own name or its folder's.</summary>
+    [Fact]
+    public void A_weight_type_is_what_the_recipe_says()
+    {
+        string recipe = Section("a weight type");
+        var files = new[] { "*.cs", "*.glsl", "*.comp" }.SelectMany(DependencyTests.Files)
+            .Where(file => Regex.IsMatch(File.ReadAllText(file), @"\bQ4\b|\bWORD_K == 8\b|-DWORD_K=8\b"))
+            .Select(file => Path.GetRelativePath(Repository.Root, file).Replace('\\', '/'))
+            .Where(file => file.StartsWith("src/", StringComparison.Ordinal) || file.StartsWith("tools/", StringComparison.Ordinal)).ToList();
+        Assert.All(files.Where(file => !file.EndsWith(".comp", StringComparison.Ordinal)), file => Assert.Contains($"{Path.GetFileName(file)}`", recipe));
+        Assert.Equal(5, files.Count(file => file.EndsWith(".comp", StringComparison.Ordinal)));
+        Assert.Equal(7, Places("a weight type"));
+    }
+
+    static string Section(string what) => Regex.Match(File.ReadAllText(Path.Combine(Repository.Root, "CONTRIBUTING.md")), $@"^## Add {what}: .*?(?=^## )",
+        RegexOptions.Multiline | RegexOptions.Singleline).Value;
+
     /// <summary>The number in the heading, which is that of the list below it.</summary>
     static int Places(string what)
     {

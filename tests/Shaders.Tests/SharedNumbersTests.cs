@@ -14,6 +14,7 @@ public partial class SharedNumbersTests
         ["TILE_ROWS"] = Tile.Rows,
         ["TILE_K"] = Tile.K,
         ["TILE_TOKENS"] = Tile.Tokens,
+        ["SLICES"] = Tile.Slices,
         ["WORD_BYTES"] = Tile.WordBytes,
         ["SCALE_BLOCK"] = Tile.K,
         ["KV_TOKENS"] = KvBlock.Tokens,

@@ -79,6 +79,14 @@ public sealed class OpRun : IDisposable
         return this;
     }
 
+    /// <summary>What the calls wrote has the bits of their canonical bodies.</summary>
+    public void CheckCanonical()
+    {
+        foreach (var output in Outputs) reference.Write(output.View(placed[output].OnReference), output.Bytes);
+        foreach (var call in definition!.Calls) call.Kernel.Canonical!(call, 0, call.Units);
+        foreach (var output in Outputs) Assert.Equal(ReadReference(output), Read(output));
+    }
+
     /// <summary>With every smaller number of rows: the same bits for those, and nothing written behind them. What belongs to no row is what the reference
     /// makes of so many.</summary>
     public void CheckFewerRows(Operand count)

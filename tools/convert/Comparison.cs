@@ -132,12 +132,17 @@ sealed unsafe class Comparison(TiledFile file, HfFolder folder)
     /// <summary>What rounding to a type may change. Q8 may also clip by up to half a step, where its scale was rounded down.</summary>
     static double HalfStep(byte* panels, DType type, HfPlan tensor, int row, int k, float expected) => type switch
     {
-        DType.Q8 => Math.Max(0.5 * Scale(panels, tensor, row, k) + Math.Abs(expected) / 2048, 127 * 3e-8),
+        DType.Q8 => Math.Max(0.5 * Scale(panels, type, tensor, row, k) + Math.Abs(expected) / 2048, 127 * 3e-8),
+        DType.Q4 => Math.Max(HalfSteps(panels, tensor, row, k) * Math.Abs(Scale(panels, type, tensor, row, k)) + Math.Abs(expected) / 2048, 8 * 3e-8),
         DType.F16 => Math.Max(Math.Abs(expected) / 2048, 3e-8),
         DType.BF16 => Math.Abs(expected) / 256,
-        _ => 0,
+        DType.F32 => 0,
+        _ => throw new TesseraException($"weights have no type {type.Name()}"),
     };
 
-    static float Scale(byte* panels, HfPlan tensor, int row, int k) =>
-        (float)*(Half*)(panels + Tile.ScalePlane(DType.Q8, tensor.Rows, tensor.Cols) + Tile.ScaleOffset(tensor.Cols, row, k));
+    /// <summary>At the ends of Q4's range numbers are cut, which may cost more than half a step.</summary>
+    static double HalfSteps(byte* panels, HfPlan tensor, int row, int k) =>
+        Elements.Unscaled(panels, DType.Q4, tensor.Cols, row, k) is -8 or 7 ? 3 : 0.5;
+
+    static float Scale(byte* panels, DType type, HfPlan tensor, int row, int k) => Elements.Scale(panels, type, tensor.Rows, tensor.Cols, row, k);
 }

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Tessera.Runtime.Files;
+using Tessera.Runtime.Models;
 using Tessera.Shaders;
 
 namespace Tessera.Convert;
@@ -34,8 +35,11 @@ public sealed unsafe class Converter(HfFolder folder, Action<long>? progress = n
         foreach (var tensor in plan)
         {
             if (tensor.Vector) file.Add(tensor.Name, SegmentTypes.Vector, 1, tensor.Cols, to => Vector(tensor, to));
-            else file.Add(tensor.Name, (tensor.FixedType ?? matrices).Name(), tensor.Rows, tensor.Cols, to =>
-                Matrices(tensor, tensor.FixedType ?? matrices, to), tensor.Experts);
+            else
+            {
+                var of = tensor.FixedType ?? Mixture.TypeOf(tensor.Name, matrices);
+                file.Add(tensor.Name, of.Name(), tensor.Rows, tensor.Cols, to => Matrices(tensor, of, to), tensor.Experts);
+            }
         }
         file.Finish(segments => new TiledIndex { Name = folder.Name, Architecture = "qwen3", Config = config, Generation = generation, Segments = segments });
     }

@@ -2,12 +2,13 @@ using System.CommandLine;
 using System.Runtime.InteropServices;
 using Tessera.Convert;
 using Tessera.Runtime.Files;
+using Tessera.Shaders;
 using Tessera.Tools;
 
 var folder = new Argument<string>("HF_FOLDER") { Description = "folder with config.json, *.safetensors and, for text, tokenizer.json" };
 var output = new Option<string>("-o", "--output") { Description = "the .tessera file to write", Required = true };
-var dtype = new Option<string?>("--dtype") { Description = "type of the matrices: f32, bf16, f16 or q8; without it the type they have" };
-dtype.AcceptOnlyFromAmong("f32", "bf16", "f16", "q8");
+var dtype = new Option<string?>("--dtype") { Description = "type of the matrices: f32, bf16, f16, q8 or q4; without it the type they have" };
+dtype.AcceptOnlyFromAmong([.. WeightFormat.All.Select(f => f.Name)]);
 var file = new Argument<string>("FILE") { Description = "a .tessera file" };
 var both = new Argument<string[]>(Usage.OptionalFolderAndFile)
 {

@@ -49,7 +49,7 @@ static unsafe class TilePacker
         return (Vector512.Create(Vector256.WidenLower(bits), Vector256.WidenUpper(bits)) << 16).AsSingle();
     }
 
-    /// <summary>The words of 32 values of one row, and for Q8 their scale: absmax / 127 rounded to half; q = roundEven(x / scale).</summary>
+    /// <summary>The words of 32 values of one row, and their scale. Q8: absmax / 127 rounded to half; q = roundEven(x / scale).</summary>
     static bool Encode(float* x, DType to, int* words, Half* scale)
     {
         Vector512<float> low = Vector512.Load(x), high = Vector512.Load(x + 16);
@@ -67,8 +67,9 @@ static unsafe class TilePacker
             case DType.F16:
                 for (int i = 0; i < 16; i++) words[i] = HalfBits(x[2 * i]) | HalfBits(x[2 * i + 1]) << 16;
                 return !Vector512.GreaterThanOrEqualAny(magnitudes, Vector512.Create(65520f)); // rounds to infinity
-            default:
-                return EncodeQ8(low, high, magnitudes, (byte*)words, scale);
+            case DType.Q8: return EncodeQ8(low, high, magnitudes, (byte*)words, scale);
+            case DType.Q4: return BlockQ4.Encode(low, high, magnitudes, words, scale);
+            default: throw new TesseraException($"weights have no type {to.Name()}");
         }
     }
 

@@ -3,7 +3,7 @@ using Tessera.Shaders;
 namespace Tessera.Runtime.Files;
 
 /// <summary>
-/// One named region of a tiled file: a matrix in panels (type f32, bf16, f16, q8), one behind the other for so many experts, a vector of F32, or bytes.
+/// One named region of a tiled file: a matrix in panels (type f32, bf16, f16, q8, q4), one behind the other for so many experts, a vector of F32, or bytes.
 /// The hash is XxHash128 in hexadecimal.
 /// </summary>
 public sealed record TiledSegment(string Name, string Type, int Rows, int Cols, long Offset, long Bytes, string Hash, int? Experts = null)
@@ -35,7 +35,7 @@ public sealed record TiledSegment(string Name, string Type, int Rows, int Cols, 
             if (bytes != (ulong)Bytes) throw Wrong($"expected {bytes} bytes, found {Bytes}");
             return;
         }
-        if (Type is not (SegmentTypes.Vector or SegmentTypes.Bytes)) throw Wrong("expected type f32, bf16, f16, q8, vector or bytes");
+        if (Type is not (SegmentTypes.Vector or SegmentTypes.Bytes)) throw Wrong("expected type f32, bf16, f16, q8, q4, vector or bytes");
         if (Rows != 1 || Experts is not null) throw Wrong("expected a single row");
         if (Type == SegmentTypes.Vector && Cols > MaxVector) throw Wrong($"expected at most {MaxVector} values");
         long expected = (Type == SegmentTypes.Vector ? 4L : 1) * Cols;
@@ -50,12 +50,5 @@ public static class SegmentTypes
     public const string Vector = "vector", Bytes = "bytes";
 
     /// <summary>The type of a matrix in panels, or null.</summary>
-    public static DType? Panels(string name) => name switch
-    {
-        "f32" => DType.F32,
-        "bf16" => DType.BF16,
-        "f16" => DType.F16,
-        "q8" => DType.Q8,
-        _ => null,
-    };
+    public static DType? Panels(string name) => WeightFormat.Named(name);
 }

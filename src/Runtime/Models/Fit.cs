@@ -99,11 +99,17 @@ public static class Fit
     {
         if (Largest(request, free, request.Config.Context, maxAllocation) is >= KvBlock.Tokens and int context) yield return $"a context of {context}";
         if (request.Cache != DType.Q8 && Plan(request with { Cache = DType.Q8 }, free, maxAllocation).Fits) yield return "a cache in q8 (--kv q8)";
-        // Panels of whole tiles: a file's other segments are small beside them.
-        long Smaller(long bytes) => bytes * Tile.Bytes(DType.Q8, 16, 32) / Tile.Bytes(request.Matrices, 16, 32);
-        var smaller = request with { Matrices = DType.Q8, WeightBytes = Smaller(request.WeightBytes),
-            LargestWeights = request.LargestWeights with { Bytes = Smaller(request.LargestWeights.Bytes) } };
-        if (request.Matrices != DType.Q8 && Plan(smaller, free, maxAllocation).Fits) yield return "weights converted to q8 (--dtype q8)";
+        foreach (var type in new[] { DType.Q8, DType.Q4 })
+        {
+            // As much less as all matrices of the shape; the largest of a mixture is in Q8.
+            double share = (double)Synthetic.Bytes(request.Config, type) / Synthetic.Bytes(request.Config, request.Matrices);
+            double largest = (double)Tile.Bytes(DType.Q8, 16, 32) / Tile.Bytes(request.Matrices, 16, 32);
+            var smaller = request with { Matrices = type, WeightBytes = (long)(request.WeightBytes * share),
+                LargestWeights = request.LargestWeights with { Bytes = (long)(request.LargestWeights.Bytes * Math.Min(1, largest)) } };
+            if (share >= 1 || !Plan(smaller, free, maxAllocation).Fits) continue;
+            yield return $"weights converted to {type.Name()} (--dtype {type.Name()})";
+            break;
+        }
     }
 
     static FitPlan At(FitRequest request, int context, long free, long maxAllocation)

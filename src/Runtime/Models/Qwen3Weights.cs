@@ -13,8 +13,8 @@ public sealed class Qwen3Weights
     /// <summary>Bytes that a decode step reads: all but the embedding's rows, which are gathered.</summary>
     public long StepBytes => Head.Bytes + Layers.Sum(l => l.Bytes);
 
-    /// <summary>The type of the matrices, as the closing line names it.</summary>
-    public DType Type => Head.Type;
+    /// <summary>The type of most of the matrices, those of the feed-forward, as the closing line names it; see <see cref="Mixture"/>.</summary>
+    public DType Type => Layers is [var first, ..] ? (first.Experts?.GateUp ?? first.GateUp).Type : Head.Type;
 
     /// <summary>Makes the weights of a model from its tensors' names; <paramref name="from"/> fetches each, of the shape it must have.</summary>
     public static Qwen3Weights From(Qwen3Config c, IWeightSource from)

@@ -56,9 +56,9 @@ sealed class WeightSizes(DType type) : IWeightSource
 {
     public long Bytes { get; private set; }
 
-    public Tensor Matrix(string name, int rows, int cols, DType? own) => Sized(1, Tile.Bytes(own ?? type, rows, cols));
+    public Tensor Matrix(string name, int rows, int cols, DType? own) => Sized(1, Tile.Bytes(own ?? Mixture.TypeOf(name, type), rows, cols));
 
-    public Tensor Experts(string name, int experts, int rows, int cols) => Sized(experts, Tile.Bytes(type, rows, cols));
+    public Tensor Experts(string name, int experts, int rows, int cols) => Sized(experts, Tile.Bytes(Mixture.TypeOf(name, type), rows, cols));
 
     public Tensor Vector(string name, int cols) => Sized(1, 4L * cols);
 
@@ -79,17 +79,19 @@ sealed unsafe class RandomWeights(IDevice device, DType type) : IWeightSource
 
     public Tensor Matrix(string name, int rows, int cols, DType? own)
     {
-        var at = Take(Tile.Bytes(own ?? type, rows, cols));
-        Panels(at, 0, own ?? type, rows, cols);
-        return Tensor.Weights(at, 0, own ?? type, rows, cols);
+        var of = own ?? Mixture.TypeOf(name, type);
+        var at = Take(Tile.Bytes(of, rows, cols));
+        Panels(at, 0, of, rows, cols);
+        return Tensor.Weights(at, 0, of, rows, cols);
     }
 
     public Tensor Experts(string name, int experts, int rows, int cols)
     {
-        long one = Tile.Bytes(type, rows, cols);
+        var of = Mixture.TypeOf(name, type);
+        long one = Tile.Bytes(of, rows, cols);
         var at = Take(experts * one);
-        for (int e = 0; e < experts; e++) Panels(at, e * one, type, rows, cols);
-        return Tensor.OfExperts(at, 0, type, experts, rows, cols);
+        for (int e = 0; e < experts; e++) Panels(at, e * one, of, rows, cols);
+        return Tensor.OfExperts(at, 0, of, experts, rows, cols);
     }
 
     public Tensor Vector(string name, int cols)
@@ -111,7 +113,8 @@ sealed unsafe class RandomWeights(IDevice device, DType type) : IWeightSource
         float spread = 1 / MathF.Sqrt(cols);
         long scales = Tile.ScalePlane(type, rows, cols);
         Fill(at, offset, scales, type, spread);
-        if (type == DType.Q8) Fill(at, offset + scales, Tile.Bytes(type, rows, cols) - scales, DType.F16, spread / 127, positive: true);
+        float largest = type == DType.Q4 ? 8 : 127;
+        if (WeightFormat.Of(type).IsQuantised) Fill(at, offset + scales, Tile.Bytes(type, rows, cols) - scales, DType.F16, spread / largest, positive: true);
     }
 
     void Fill(DeviceMemory at, long offset, long bytes, DType type, float spread, bool positive = false)
@@ -126,10 +129,11 @@ sealed unsafe class RandomWeights(IDevice device, DType type) : IWeightSource
                     float value = spread * (positive ? 0.75f + (seed >> 8) * (0.5f / (1 << 24)) : ((seed >> 8) | 1) * (2f / (1 << 24)) - 1);
                     *(uint*)(p + i) = type switch
                     {
-                        DType.Q8 => (seed ^ seed >> 15 ^ seed << 9) | 0x01010101,
+                        DType.Q8 or DType.Q4 => (seed ^ seed >> 15 ^ seed << 9) | 0x01010101,
                         DType.F32 => BitConverter.SingleToUInt32Bits(value),
                         DType.BF16 => BitConverter.SingleToUInt32Bits(value) >> 16 | BitConverter.SingleToUInt32Bits(-value) & 0xffff0000,
-                        _ => BitConverter.HalfToUInt16Bits((Half)value) | (uint)BitConverter.HalfToUInt16Bits((Half)(positive ? value : -value)) << 16,
+                        DType.F16 => BitConverter.HalfToUInt16Bits((Half)value) | (uint)BitConverter.HalfToUInt16Bits((Half)(positive ? value : -value)) << 16,
+                        _ => throw new TesseraException($"weights have no type {type.Name()}"),
                     };
                 }
             device.Write(Tensor.Packed(at, offset + done, DType.Q8, 1, count), buffer.AsSpan(0, count));

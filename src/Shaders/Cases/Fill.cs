@@ -7,7 +7,7 @@ public static unsafe class Fill
 {
     const int DistinctValues = 1 << 20; // a larger matrix or cache repeats them
 
-    /// <summary>Random weights in panels, the padding zero. Q8: s8 in [-127, 127] with positive scales.</summary>
+    /// <summary>Random weights in panels, the padding zero. Quantised: as large as the type can be, with positive scales.</summary>
     public static Operand Weights(Random random, DType type, int rows, int cols) => Experts(random, type, 1, rows, cols);
 
     /// <summary>The matrices of experts, one behind the other.</summary>
@@ -36,23 +36,26 @@ public static unsafe class Fill
     static byte[] Panels(Random random, DType type, int rows, int cols, Func<int, bool> real)
     {
         var bytes = new byte[Tile.Bytes(type, rows, cols)];
+        float largest = type == DType.Q4 ? 7 : 127;
         for (int r = 0; r < rows; r++)
             for (int k = 0; k < cols; k++)
             {
                 float value = (float)(random.NextDouble() * 2 - 1);
                 var at = bytes.AsSpan((int)Tile.ValueOffset(type, cols, r, k));
-                if (type == DType.Q8)
+                if (WeightFormat.Of(type).IsQuantised)
                 {
                     var scale = bytes.AsSpan((int)(Tile.ScalePlane(type, rows, cols) + Tile.ScaleOffset(cols, r, k)));
-                    MemoryMarshal.Write(scale, (Half)(0.5f / 127 * (1 + (r + k / Tile.K) % 3)));
+                    MemoryMarshal.Write(scale, (Half)(0.5f / largest * (1 + (r + k / Tile.K) % 3)));
                 }
-                if (!real(r)) continue;
+                if (!real(r)) value = 0;
                 switch (type)
                 {
                     case DType.F32: MemoryMarshal.Write(at, value); break;
                     case DType.BF16: MemoryMarshal.Write(at, (ushort)(BitConverter.SingleToUInt32Bits(value) >> 16)); break;
                     case DType.F16: MemoryMarshal.Write(at, (Half)value); break;
-                    default: at[0] = (byte)(sbyte)Math.Round(value * 127); break;
+                    case DType.Q8: at[0] = (byte)(sbyte)Math.Round(value * largest); break;
+                    case DType.Q4: at[0] |= (byte)(((int)Math.Round(value * largest) + 8) << Tile.Shift(type, k) % 8); break;
+                    default: throw new TesseraException($"weights have no type {type.Name()}");
                 }
             }
         return bytes;

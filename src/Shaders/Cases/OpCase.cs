@@ -12,12 +12,13 @@ public sealed record OpCases(IReadOnlyList<OpCase> Equality, IReadOnlyList<OpCas
     /// <summary>Rows and columns for ops that work row by row.</summary>
     public static readonly (int Rows, int Dim)[] RowShapes = [(1, 32), (1, 64), (3, 96), (5, 100), (17, 1024), (2, 37)];
 
-    public static readonly DType[] WeightTypes = [DType.F32, DType.BF16, DType.F16, DType.Q8];
+    public static readonly DType[] WeightTypes = [.. WeightFormat.All.Select(f => f.Type)];
 
     public static readonly DType[] ActivationTypes = [DType.F32, DType.A8], CacheTypes = [DType.F32, DType.F16, DType.Q8];
 
     /// <summary>Weights and the activations that they are multiplied with.</summary>
-    public static IEnumerable<(DType W, DType X)> ProductTypes => [(DType.Q8, DType.A8), .. WeightTypes.Select(w => (w, DType.F32))];
+    public static IEnumerable<(DType W, DType X)> ProductTypes =>
+        from w in WeightTypes from x in ActivationTypes where Panel.Multiplies(w, x) select (w, x);
 }
 
 /// <summary>One call of an op: what it is called with, and how.</summary>

@@ -11,6 +11,7 @@ public static unsafe partial class EmbedOp
         DType type = table.Type;
         int padded = Tile.Pad(a.Dim), words = Tile.K / Tile.PerWord(type);
         byte* values = call.At<byte>(Table), scales = values + Tile.ScalePlane(type, a.Vocabulary, a.Dim);
+        bool scaled = WeightFormat.Of(type).IsQuantised;
         int* block = stackalloc int[Tile.K];
         end = Math.Min(end, call.Count(Count, a.Tokens));
         for (int t = begin; t < end; t++)
@@ -26,7 +27,8 @@ public static unsafe partial class EmbedOp
             {
                 int* row = (int*)(values + Tile.ValueOffset(type, a.Dim, id, k));
                 for (int w = 0; w < words; w++) block[w] = row[w * Tile.Rows];
-                float scale = type == DType.Q8 ? (float)*(Half*)(scales + Tile.ScaleOffset(a.Dim, id, k)) : 1;
+                float scale = scaled ? (float)*(Half*)(scales + Tile.ScaleOffset(a.Dim, id, k)) : 1;
+                if (type == DType.Q4) Spread(block);
                 (Decode(type, (byte*)block, 0) * scale).Store(x + k);
                 (Decode(type, (byte*)block, 16) * scale).Store(x + k + 16);
             }
@@ -39,8 +41,22 @@ public static unsafe partial class EmbedOp
         DType.F32 => Vector512.Load((float*)block + at),
         DType.BF16 => (Wide((short*)block + at) << 16).AsSingle(),
         DType.F16 => Lanes.Halves(block + at * 2),
-        _ => Vector512.ConvertToSingle(Vector512.Create(Bytes((sbyte*)block + at), Bytes((sbyte*)block + at + 8))),
+        DType.Q8 or DType.Q4 => Vector512.ConvertToSingle(Vector512.Create(Bytes((sbyte*)block + at), Bytes((sbyte*)block + at + 8))),
+        _ => throw new TesseraException($"weights have no type {type.Name()}"),
     };
+
+    /// <summary>Turns the 4 words of 32 elements of Q4 into 32 signed bytes.</summary>
+    static void Spread(int* block)
+    {
+        for (int word = 3; word >= 0; word--) // from the end: what is not read yet is not overwritten
+        {
+            uint w = (uint)block[word];
+            (block[2 * word], block[2 * word + 1]) = (Signed(w), Signed(w >> 4));
+        }
+    }
+
+    /// <summary>The low halves of four bytes less 8, without a borrow from byte to byte.</summary>
+    static int Signed(uint w) => (int)((((w & 0x0f0f0f0f) | 0x80808080) - 0x08080808) ^ 0x80808080);
 
     static Vector512<int> Wide(short* at) => Vector512.Create(Vector256.WidenLower(Vector256.Load(at)), Vector256.WidenUpper(Vector256.Load(at)));
 

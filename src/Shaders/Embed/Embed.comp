@@ -1,6 +1,7 @@
 #version 460
 // x[t] = table[ids[t]], zeros where there is no such row. A workgroup takes a token, a thread a word of the row.
 // variant: q8 -DWORD_K=4
+// variant: q4 -DWORD_K=8
 // variant: f16 -DWORD_K=2 -DF16
 // variant: bf16 -DWORD_K=2
 // variant: f32 -DWORD_K=1
@@ -22,7 +23,7 @@ void main() {
     int id = Ints(a.ids).at[token], allTiles = tiles(a.dim);
     bool there = id >= 0 && id < a.vocabulary;
     uint64_t panelBytes = uint64_t(allTiles) * WORDS * TILE_ROWS * WORD_BYTES, panel = a.table + (there ? id / TILE_ROWS : 0) * panelBytes;
-#if WORD_K == 4
+#if WORD_K >= 4
     uint64_t scales = a.table + uint64_t((a.vocabulary + TILE_ROWS - 1) / TILE_ROWS) * panelBytes
         + uint64_t(there ? id / TILE_ROWS : 0) * allTiles * TILE_ROWS * 2;
 #endif
@@ -30,10 +31,16 @@ void main() {
     Floats x = Floats(a.x + uint64_t(token) * pad(a.dim) * 4);
     for (int word = thread; word < allTiles * WORDS; word += THREADS) {
         uint w = Words(panel + (uint64_t(word) * TILE_ROWS + row) * WORD_BYTES).at[0];
-#if WORD_K == 4
+#if WORD_K >= 4
         int at = word / WORDS * TILE_ROWS + row;
         vec2 pair = unpackHalf2x16(Words(scales + at / 2 * 4).at[0]);
-        vec4 v = vec4(signedBytes(w)) * (at % 2 == 0 ? pair.x : pair.y);
+        float scale = at % 2 == 0 ? pair.x : pair.y;
+#endif
+#if WORD_K == 8
+        for (int i = 0; i < 4; i++) x.at[word * WORD_K + i] = there ? signedLow(w)[i] * scale : 0;
+        for (int i = 0; i < 4; i++) x.at[word * WORD_K + 4 + i] = there ? signedLow(w >> 4)[i] * scale : 0;
+#elif WORD_K == 4
+        vec4 v = vec4(signedBytes(w)) * scale;
 #elif WORD_K == 2
 #ifdef F16
         vec2 v = unpackHalf2x16(w);
@@ -45,7 +52,7 @@ void main() {
 #endif
 #if WORD_K == 1
         x.at[word] = there ? v : 0;
-#else
+#elif WORD_K < 8
         for (int i = 0; i < WORD_K; i++) x.at[word * WORD_K + i] = there ? v[i] : 0;
 #endif
     }

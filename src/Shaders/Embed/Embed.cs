@@ -1,7 +1,7 @@
 namespace Tessera.Shaders;
 
 /// <summary>x[t] = table[ids[t]]</summary>
-/// <remarks>ids: I32 (1, tokens) packed. table: F32, BF16, F16 or Q8 (vocabulary, dim) panels. x: F32 (tokens, dim) rows. An id outside the table gives zeros.
+/// <remarks>ids: I32 (1, tokens) packed. table: a type of weights, (vocabulary, dim) panels. x: F32 (tokens, dim) rows. An id outside the table gives zeros.
 /// Moves the bytes of a table row and 4 · dim per token.</remarks>
 public static partial class EmbedOp
 {

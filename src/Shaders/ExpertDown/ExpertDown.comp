@@ -1,19 +1,20 @@
 #version 460
 // y[order[i], n] = Σ_k x[i, k] · w_e[n, k] for the places i of expert e. A workgroup makes 16 rows (a panel) of a tile, 4 places at a time.
-// variant: q8.a8.dot -DWORD_K=4 -DQ8 -DA8 -DDOT
-// variant: q8.a8 -DWORD_K=4 -DQ8 -DA8
-// variant: q8.f32 -DWORD_K=4 -DQ8
+// variant: q8.a8.dot -DWORD_K=4 -DA8 -DDOT
+// variant: q8.a8 -DWORD_K=4 -DA8
+// variant: q8.f32 -DWORD_K=4
+// variant: q4.a8.dot -DWORD_K=8 -DA8 -DDOT
+// variant: q4.a8 -DWORD_K=8 -DA8
+// variant: q4.f32 -DWORD_K=8
 // variant: f16.f32 -DWORD_K=2 -DF16
 // variant: bf16.f32 -DWORD_K=2
 // variant: f32.f32 -DWORD_K=1
 #extension GL_GOOGLE_include_directive : require
-#extension GL_KHR_shader_subgroup_ballot : require
 #ifdef DOT
 #extension GL_EXT_integer_dot_product : require
 #endif
 #include "tile.glsl"
-
-#include "rows.glsl"
+#include "panel.glsl"
 
 layout(push_constant) uniform Args {
     uint64_t w, x, order, groups, y;

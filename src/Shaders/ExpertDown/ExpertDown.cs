@@ -19,6 +19,7 @@ public static partial class ExpertDownOp
         Flops = (call, work) => 2.0 * Math.Min((long)work.Rows * work.PerToken, call.Args<Args>().Pairs) * call.Args<Args>().Outer * call.Args<Args>().Inner,
         Reference = Reference,
         Host = Host,
+        Canonical = Canonical,
         Vulkan = Vulkan,
     };
 
@@ -36,7 +37,7 @@ public static partial class ExpertDownOp
             int experts = (int)(w.Bytes / Tile.Bytes(w.Type, w.RowCount, w.Cols));
             Shape.Require("ExpertDown", x.Cols == w.Cols && y.Cols == w.RowCount && y.RowCount == x.RowCount && order.Cols == x.RowCount && y.Type == DType.F32
                 && groups.Cols > experts + 1
-                && (x.Type == DType.F32 || x.Type == DType.A8 && w.Type == DType.Q8),
+                && Panel.Multiplies(w.Type, x.Type),
                 "w (outer, inner) for each expert, x f32 or a8 (tokens · k, inner), order (1, tokens · k), groups, y f32 (tokens · k, outer)", w, x, order,
                 groups, y);
             gpu.Launch(Kernel, new Args(x.RowCount, experts, w.RowCount, w.Cols), w, x, order, groups, y);

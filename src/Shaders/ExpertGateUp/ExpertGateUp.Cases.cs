@@ -24,6 +24,7 @@ public static partial class ExpertGateUpOp
         (17, 3, 7, 33, 37, true),
         (40, 4, 5, 100, 64, false),
         (13, 2, 31, 17, 64, true),
+        (3, 2, 3, 1100, 1060, true), // more tiles than slices
     ];
 
     static OpCase Case(DType w, DType x, DType y, int rows, int perToken, int experts, int ffn, int inner, bool skew) =>

@@ -1,10 +1,15 @@
 #version 460
 // GateUp by each expert for the rows that chose it. A workgroup makes 32 columns of a tile, 4 rows at a time.
-// variant: q8.a8.a8.dot -DWORD_K=4 -DQ8 -DA8 -DY_A8 -DDOT
-// variant: q8.a8.a8 -DWORD_K=4 -DQ8 -DA8 -DY_A8
-// variant: q8.a8.f32 -DWORD_K=4 -DQ8 -DA8
-// variant: q8.f32.f32 -DWORD_K=4 -DQ8
-// variant: q8.f32.a8 -DWORD_K=4 -DQ8 -DY_A8
+// variant: q8.a8.a8.dot -DWORD_K=4 -DA8 -DY_A8 -DDOT
+// variant: q8.a8.a8 -DWORD_K=4 -DA8 -DY_A8
+// variant: q8.a8.f32 -DWORD_K=4 -DA8
+// variant: q8.f32.f32 -DWORD_K=4
+// variant: q8.f32.a8 -DWORD_K=4 -DY_A8
+// variant: q4.a8.a8.dot -DWORD_K=8 -DA8 -DY_A8 -DDOT
+// variant: q4.a8.a8 -DWORD_K=8 -DA8 -DY_A8
+// variant: q4.a8.f32 -DWORD_K=8 -DA8
+// variant: q4.f32.f32 -DWORD_K=8
+// variant: q4.f32.a8 -DWORD_K=8 -DY_A8
 // variant: f16.f32.f32 -DWORD_K=2 -DF16
 // variant: f16.f32.a8 -DWORD_K=2 -DF16 -DY_A8
 // variant: bf16.f32.f32 -DWORD_K=2
@@ -12,7 +17,6 @@
 // variant: f32.f32.f32 -DWORD_K=1
 // variant: f32.f32.a8 -DWORD_K=1 -DY_A8
 #extension GL_GOOGLE_include_directive : require
-#extension GL_KHR_shader_subgroup_ballot : require
 #ifdef DOT
 #extension GL_EXT_integer_dot_product : require
 #endif

@@ -38,7 +38,7 @@ public static partial class ExpertGateUpOp
             int perToken = order.Cols / x.RowCount, experts = (int)(w.Bytes / Tile.Bytes(w.Type, w.RowCount, w.Cols));
             Shape.Require("ExpertGateUp", w.RowCount == GateUpOp.JoinedRows(y.Cols) && x.Cols == w.Cols && y.RowCount == order.Cols
                 && order.Cols == x.RowCount * perToken && y.Type is DType.F32 or DType.A8
-                && groups.Cols == GroupOp.Size(order.Cols, experts) && (x.Type == DType.F32 || x.Type == DType.A8 && w.Type == DType.Q8),
+                && groups.Cols == GroupOp.Size(order.Cols, experts) && Panel.Multiplies(w.Type, x.Type),
                 "w (2 · 16 · panels(ffn), inner) for each expert, x f32 or a8 (tokens, inner), order (1, tokens · k), groups, y f32 or a8 (tokens · k, ffn)",
                 w, x, order, groups, y);
             gpu.Launch(Kernel, new Args(x.RowCount, perToken, experts, y.Cols, w.Cols), w, x, order, groups, y);

@@ -14,7 +14,10 @@ public static partial class GateUpOp
             Of("q8.a8.a8.dot", DType.Q8, DType.A8, DType.A8, f => f.IntegerDot),
             Of("q8.a8.a8", DType.Q8, DType.A8, DType.A8, _ => true),
             Of("q8.a8.f32", DType.Q8, DType.A8, DType.F32, _ => true),
-            .. from type in new[] { DType.Q8, DType.F16, DType.BF16, DType.F32 }
+            Of("q4.a8.a8.dot", DType.Q4, DType.A8, DType.A8, f => f.IntegerDot),
+            Of("q4.a8.a8", DType.Q4, DType.A8, DType.A8, _ => true),
+            Of("q4.a8.f32", DType.Q4, DType.A8, DType.F32, _ => true),
+            .. from type in new[] { DType.Q8, DType.Q4, DType.F16, DType.BF16, DType.F32 }
                from to in new[] { DType.F32, DType.A8 }
                select Of($"{type.Name()}.f32.{to.Name()}", type, DType.F32, to, _ => true),
         ];

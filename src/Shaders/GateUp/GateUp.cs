@@ -36,7 +36,7 @@ public static partial class GateUpOp
         public void GateUp(Tensor w, Tensor x, Tensor y, Tensor count)
         {
             Shape.Require("GateUp", w.RowCount == JoinedRows(y.Cols) && x.Cols == w.Cols && x.RowCount == y.RowCount && y.Type is DType.F32 or DType.A8
-                && (x.Type == DType.F32 || x.Type == DType.A8 && w.Type == DType.Q8),
+                && Panel.Multiplies(w.Type, x.Type),
                 "w (2 · 16 · panels(ffn), inner), x f32 or a8 (tokens, inner), y f32 or a8 (tokens, ffn)", w, x, y);
             gpu.Launch(Kernel, new Args(x.RowCount, y.Cols, w.Cols), w, x, y, count);
         }

@@ -4,7 +4,8 @@ public static partial class MatMulOp
 {
     public static OpCases Cases => new(
         [
-            .. from shape in new[] { (1, 1, 32), (1, 16, 96), (1, 17, 100), (3, 33, 64), (4, 48, 32), (5, 129, 352), (9, 64, 1000), (17, 1003, 37) }
+            .. from shape in new[] { (1, 1, 32), (1, 16, 96), (1, 17, 100), (3, 33, 64), (4, 48, 32), (5, 129, 352), (9, 64, 1000), (17, 1003, 37),
+                (6, 33, 2100), (1, 16, 3072) }
                from types in OpCases.ProductTypes
                from add in new[] { false, true }
                select Case(types.W, types.X, shape.Item1, shape.Item2, shape.Item3, add, bias: add),

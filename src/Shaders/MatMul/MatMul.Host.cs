@@ -28,16 +28,11 @@ public static unsafe partial class MatMulOp
     {
         if (rows < Tile.Rows)
         {
-            for (int r = 0; r < rows; r++)
-            {
-                float v = bias == null ? sums[r] : sums[r] + bias[r];
-                y[r] = add ? y[r] + v : v;
-            }
+            for (int r = 0; r < rows; r++) y[r] = sums[r] + ((add ? y[r] : 0) + (bias == null ? 0 : bias[r]));
             return;
         }
-        var value = Vector512.Load(sums);
-        if (bias != null) value += Vector512.Load(bias);
-        if (add) value += Vector512.Load(y);
-        value.Store(y);
+        var added = add ? Vector512.Load(y) : default;
+        if (bias != null) added += Vector512.Load(bias);
+        (Vector512.Load(sums) + added).Store(y);
     }
 }

@@ -17,6 +17,7 @@ static class MatMulIlgpu
     public static Action Bind(Accelerator on, Call call, Func<Tensor, ArrayView<byte>> view)
     {
         var a = call.Args<MatMulOp.Args>();
+        if (call.Tensors[MatMulOp.W].Type == DType.Q4) throw new TesseraException("[MatMul] has no ILGPU body for weights in q4 yet; use q8");
         Tensor w = call.Tensors[MatMulOp.W], x = call.Tensors[MatMulOp.X], bias = call.Tensors[MatMulOp.Bias], count = call.Tensors[MatMulOp.Count];
         var shape = new Shape(a.Tokens, a.Outer, a.Inner, a.Add, Tile.PerWord(w.Type), w.Type == DType.F16 ? 1 : 0, x.Type == DType.A8 ? 1 : 0,
             bias.IsNone ? 0 : 1, count.IsNone ? 0 : 1);

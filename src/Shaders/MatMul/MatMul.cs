@@ -2,10 +2,10 @@ namespace Tessera.Shaders;
 
 /// <summary>y[t,n] = Σ_k x[t,k] · w[n,k] + bias[n], or the same added to y (the residual).</summary>
 /// <remarks>
-/// x: F32 or A8 (tokens, inner) rows. w: F32, BF16, F16 or Q8 (outer, inner) panels; A8 goes with Q8 only. bias: F32 (outer) packed, or none.
+/// x: F32 or A8 (tokens, inner) rows. w: a type of weights (outer, inner) panels; A8 goes with quantised ones only. bias: F32 (outer) packed, or none.
 /// y: F32 (tokens, outer) rows; columns past outer are left as they are. count: I32, the tokens that are real, or none.
-/// Per row and token the order of sums is fixed by the weight: tiles of 32 along K in ascending order, so it does not depend on the other tokens.
-/// With A8 the sum within a tile is an exact integer, then acc = fma(sum, wScale · xScale, acc).
+/// Per row and token the order of sums is fixed by the weight, so it does not depend on the other tokens. With A8 it is the same on every device: that of
+/// <see cref="Panel.Canonical"/>, to which y + bias is added, rounded before.
 /// Moves the bytes of w once per call plus x and y; 2 · tokens · outer · inner flops.
 /// </remarks>
 public static partial class MatMulOp
@@ -25,6 +25,7 @@ public static partial class MatMulOp
         Flops = (call, work) => 2.0 * Math.Min(work.Rows, call.Args<Args>().Tokens) * call.Args<Args>().Outer * call.Args<Args>().Inner,
         Reference = Reference,
         Host = Host,
+        Canonical = Canonical,
         Vulkan = Vulkan,
     };
 
@@ -40,7 +41,7 @@ public static partial class MatMulOp
     static void Launch(IRecorder gpu, Tensor w, Tensor x, Tensor y, Tensor bias, Tensor count, int add)
     {
         Shape.Require("MatMul", x.Cols == w.Cols && y.Cols == w.RowCount && y.RowCount == x.RowCount && y.Type == DType.F32
-            && (x.Type == DType.F32 || x.Type == DType.A8 && w.Type == DType.Q8) && (bias.IsNone || bias.Cols == w.RowCount),
+            && Panel.Multiplies(w.Type, x.Type) && (bias.IsNone || bias.Cols == w.RowCount),
             "w (outer, inner), x f32 or a8 (tokens, inner), y f32 (tokens, outer), bias (1, outer)", w, x, y, bias);
         gpu.Launch(Kernel, new Args(x.RowCount, w.RowCount, w.Cols, add), w, x, y, bias, count);
     }

@@ -25,10 +25,7 @@ static unsafe partial class Panel
         byte* scales = (byte*)w.Address + Tile.ScalePlane(w.Type, w.RowCount, w.Cols) + (long)panel * tiles * Tile.ScaleBytes(w.Type);
         if (type == DType.A8)
         {
-            if (tokens == Tile.Tokens && System.Runtime.Intrinsics.X86.AvxVnni.IsSupported) IntegerVnni4(values, scales, tiles, rows, w.Cols, sums);
-            else
-                for (int t = 0; t < tokens; t++)
-                    Integer(values, scales, tiles, rows[t], w.Cols, sums + t * Tile.Rows);
+            Integer(w.Type, values, scales, tiles, rows, tokens, w.Cols, sums);
             return;
         }
         switch (w.Type)
@@ -36,7 +33,9 @@ static unsafe partial class Panel
             case DType.F32: Float<F32Word>(values, scales, tiles, rows, tokens, sums); break;
             case DType.BF16: Float<BF16Word>(values, scales, tiles, rows, tokens, sums); break;
             case DType.F16: Float<F16Word>(values, scales, tiles, rows, tokens, sums); break;
-            default: Float<Q8Word>(values, scales, tiles, rows, tokens, sums); break;
+            case DType.Q8: Float<Q8Word>(values, scales, tiles, rows, tokens, sums); break;
+            case DType.Q4: Float<Q4Word>(values, scales, tiles, rows, tokens, sums); break;
+            default: throw new TesseraException($"weights have no type {w.Type.Name()}");
         }
     }
 
@@ -52,52 +51,65 @@ static unsafe partial class Panel
 
     static void Float1<TWord>(byte* values, byte* scales, int tiles, float* x, float* sums) where TWord : struct, IWord
     {
-        var sum = Vector512<float>.Zero;
-        for (int tile = 0; tile < tiles; tile++, values += TWord.TileBytes, scales += 2 * Tile.Rows, x += Tile.K)
+        Vector512<float> total = default;
+        for (int slice = 1, tile = 0; slice <= Tile.Slices; slice++)
         {
-            var s = TWord.Scaled ? Vector512<float>.Zero : sum;
-            for (int word = 0; word < Tile.K / TWord.PerWord; word++)
+            Vector512<float> sum = default;
+            for (int end = Tile.SliceStart(tiles, slice); tile < end; tile++, values += TWord.TileBytes, scales += 2 * Tile.Rows, x += Tile.K)
             {
-                var bits = Vector512.Load((int*)values + word * Tile.Rows);
-                for (int j = 0; j < TWord.PerWord; j++)
-                    s = Vector512.FusedMultiplyAdd(TWord.Element(bits, j), Vector512.Create(x[word * TWord.PerWord + j]), s);
+                var s = TWord.Scaled ? Vector512<float>.Zero : sum;
+                for (int word = 0; word < Tile.K / TWord.PerWord; word++)
+                {
+                    var bits = Vector512.Load((int*)values + word * Tile.Rows);
+                    for (int j = 0; j < TWord.PerWord; j++)
+                        s = Vector512.FusedMultiplyAdd(TWord.Element(bits, j), Vector512.Create(x[word * TWord.PerWord + j]), s);
+                }
+                sum = TWord.Scaled ? Vector512.FusedMultiplyAdd(s, Lanes.Halves(scales), sum) : s;
             }
-            sum = TWord.Scaled ? Vector512.FusedMultiplyAdd(s, Lanes.Halves(scales), sum) : s;
+            total += sum;
         }
-        sum.Store(sums);
+        total.Store(sums);
     }
 
     static void Float4<TWord>(byte* values, byte* scales, int tiles, float* x0, float* x1, float* x2, float* x3, float* sums) where TWord : struct, IWord
     {
-        Vector512<float> sum0 = default, sum1 = default, sum2 = default, sum3 = default;
-        for (int tile = 0; tile < tiles; tile++, values += TWord.TileBytes, scales += 2 * Tile.Rows)
+        Vector512<float> total0 = default, total1 = default, total2 = default, total3 = default;
+        for (int slice = 1, tile = 0; slice <= Tile.Slices; slice++)
         {
-            Vector512<float> s0 = default, s1 = default, s2 = default, s3 = default;
-            if (!TWord.Scaled) (s0, s1, s2, s3) = (sum0, sum1, sum2, sum3);
-            for (int word = 0; word < Tile.K / TWord.PerWord; word++)
+            Vector512<float> sum0 = default, sum1 = default, sum2 = default, sum3 = default;
+            for (int end = Tile.SliceStart(tiles, slice); tile < end; tile++, values += TWord.TileBytes, scales += 2 * Tile.Rows)
             {
-                var bits = Vector512.Load((int*)values + word * Tile.Rows);
-                for (int j = 0; j < TWord.PerWord; j++)
+                Vector512<float> s0 = default, s1 = default, s2 = default, s3 = default;
+                if (!TWord.Scaled) (s0, s1, s2, s3) = (sum0, sum1, sum2, sum3);
+                for (int word = 0; word < Tile.K / TWord.PerWord; word++)
                 {
-                    var w = TWord.Element(bits, j);
-                    int k = tile * Tile.K + word * TWord.PerWord + j;
-                    s0 = Vector512.FusedMultiplyAdd(w, Vector512.Create(x0[k]), s0);
-                    s1 = Vector512.FusedMultiplyAdd(w, Vector512.Create(x1[k]), s1);
-                    s2 = Vector512.FusedMultiplyAdd(w, Vector512.Create(x2[k]), s2);
-                    s3 = Vector512.FusedMultiplyAdd(w, Vector512.Create(x3[k]), s3);
+                    var bits = Vector512.Load((int*)values + word * Tile.Rows);
+                    for (int j = 0; j < TWord.PerWord; j++)
+                    {
+                        var w = TWord.Element(bits, j);
+                        int k = tile * Tile.K + word * TWord.PerWord + j;
+                        s0 = Vector512.FusedMultiplyAdd(w, Vector512.Create(x0[k]), s0);
+                        s1 = Vector512.FusedMultiplyAdd(w, Vector512.Create(x1[k]), s1);
+                        s2 = Vector512.FusedMultiplyAdd(w, Vector512.Create(x2[k]), s2);
+                        s3 = Vector512.FusedMultiplyAdd(w, Vector512.Create(x3[k]), s3);
+                    }
                 }
+                if (!TWord.Scaled) { (sum0, sum1, sum2, sum3) = (s0, s1, s2, s3); continue; }
+                var scale = Lanes.Halves(scales);
+                sum0 = Vector512.FusedMultiplyAdd(s0, scale, sum0);
+                sum1 = Vector512.FusedMultiplyAdd(s1, scale, sum1);
+                sum2 = Vector512.FusedMultiplyAdd(s2, scale, sum2);
+                sum3 = Vector512.FusedMultiplyAdd(s3, scale, sum3);
             }
-            if (!TWord.Scaled) { (sum0, sum1, sum2, sum3) = (s0, s1, s2, s3); continue; }
-            var scale = Lanes.Halves(scales);
-            sum0 = Vector512.FusedMultiplyAdd(s0, scale, sum0);
-            sum1 = Vector512.FusedMultiplyAdd(s1, scale, sum1);
-            sum2 = Vector512.FusedMultiplyAdd(s2, scale, sum2);
-            sum3 = Vector512.FusedMultiplyAdd(s3, scale, sum3);
+            total0 += sum0;
+            total1 += sum1;
+            total2 += sum2;
+            total3 += sum3;
         }
-        sum0.Store(sums);
-        sum1.Store(sums + Tile.Rows);
-        sum2.Store(sums + 2 * Tile.Rows);
-        sum3.Store(sums + 3 * Tile.Rows);
+        total0.Store(sums);
+        total1.Store(sums + Tile.Rows);
+        total2.Store(sums + 2 * Tile.Rows);
+        total3.Store(sums + 3 * Tile.Rows);
     }
 
     /// <summary>How a 32-bit word of a weight type becomes floats.</summary>
@@ -152,5 +164,16 @@ static unsafe partial class Panel
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector512<float> Element(Vector512<int> words, int j) =>
             Vector512.ConvertToSingle(Vector512.ShiftRightArithmetic(words << (24 - 8 * j), 24));
+    }
+
+    readonly struct Q4Word : IWord
+    {
+        public static int PerWord => 8;
+        public static int TileBytes => 256;
+        public static bool Scaled => true;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector512<float> Element(Vector512<int> words, int j) =>
+            Vector512.ConvertToSingle(((words >>> (j % 4 * 8 + j / 4 * 4)) & Vector512.Create(15)) - Vector512.Create(8));
     }
 }

@@ -1,10 +1,13 @@
-// The product of a panel of 16 rows with up to TILE_TOKENS tokens. LANES lanes read LANES · 16 consecutive bytes: a lane sums 4 rows of every word it meets.
-// Wants WORD_K, and Q8, A8, DOT, F16 as they apply.
-#include "lanes.glsl"
-const int STEP = LANES / 4;                    // words that they read at once
+// A workgroup makes the 16 rows of a panel for up to TILE_TOKENS tokens: K is cut into slices, of which each has 4 threads; a thread sums 4 rows over whole
+// tiles, without a look at its neighbours, so that subgroups may have any number of lanes. Wants WORD_K (8: Q4, 4: Q8, 2: halves, 1: F32), and A8, DOT,
+// F16 as they apply.
+const int SLICE_THREADS = TILE_ROWS / 4;
+const int THREADS = SLICES * SLICE_THREADS;
 const int WORDS = TILE_K / WORD_K;
-const bool BROADCAST = LANES == 8 || LANES == 16; // narrow subgroups load the words of a tile once and pass them on
+const int LOADED = min(WORDS, 8);              // words of each row that are under way at once
 const int TILE_BYTES = TILE_ROWS * WORDS * WORD_BYTES;
+
+layout(local_size_x = THREADS) in;
 
 #ifdef A8
 int xStride(int inner) { return a8Stride(inner); }
@@ -14,7 +17,7 @@ int xStride(int inner) { return pad(inner) * 4; }
 
 // Bytes of a matrix of panels, scales included.
 uint64_t panelBytes(int outer, int inner) {
-#ifdef Q8
+#if WORD_K >= 4
     const int SCALES = TILE_ROWS * 2;
 #else
     const int SCALES = 0;
@@ -23,7 +26,7 @@ uint64_t panelBytes(int outer, int inner) {
 }
 
 uint64_t xRows[TILE_TOKENS]; // addresses of the activations; set by the caller
-vec4 sums[TILE_TOKENS];      // of rows lane % 4 * 4 to + 3, words lane / 4, + STEP, ... of the tiles from first to last
+shared float partial[TILE_TOKENS][SLICES][TILE_ROWS];
 
 // The integer products of 4 rows' words with a word of activations.
 ivec4 wordDots(uvec4 w, uint q) {
@@ -37,12 +40,17 @@ ivec4 wordDots(uvec4 w, uint q) {
 #endif
 }
 
-// The float products of 4 rows' words with WORD_K activations, added to sum; scale is that of Q8's rows.
-vec4 wordProducts(uvec4 w, Floats x, vec4 scale, vec4 sum) {
-#if WORD_K == 4
+// The float products of 4 rows' words with WORD_K activations, added to sum.
+vec4 wordProducts(uvec4 w, Floats x, vec4 sum) {
+#if WORD_K >= 4
     vec4 v = vec4(x.at[0], x.at[1], x.at[2], x.at[3]);
-    vec4 products = vec4(dot(vec4(signedBytes(w.x)), v), dot(vec4(signedBytes(w.y)), v), dot(vec4(signedBytes(w.z)), v), dot(vec4(signedBytes(w.w)), v));
-    return fma(products, scale, sum);
+#if WORD_K == 8
+    vec4 u = vec4(x.at[4], x.at[5], x.at[6], x.at[7]);
+    sum += vec4(dot(signedLow(w.x >> 4), u), dot(signedLow(w.y >> 4), u), dot(signedLow(w.z >> 4), u), dot(signedLow(w.w >> 4), u));
+    return sum + vec4(dot(signedLow(w.x), v), dot(signedLow(w.y), v), dot(signedLow(w.z), v), dot(signedLow(w.w), v));
+#else
+    return sum + vec4(dot(vec4(signedBytes(w.x)), v), dot(vec4(signedBytes(w.y)), v), dot(vec4(signedBytes(w.z)), v), dot(vec4(signedBytes(w.w)), v));
+#endif
 #elif WORD_K == 2
 #ifdef F16
     vec2 w0 = unpackHalf2x16(w.x), w1 = unpackHalf2x16(w.y), w2 = unpackHalf2x16(w.z), w3 = unpackHalf2x16(w.w);
@@ -56,43 +64,63 @@ vec4 wordProducts(uvec4 w, Floats x, vec4 scale, vec4 sum) {
 #endif
 }
 
-// Word part * STEP + word of a tile of activations, for the lane that multiplies word. loaded: a word a lane, where they are passed on.
-uint activationWord(Words x, uint loaded, int part, int word) {
-    if (!BROADCAST) return x.at[part * STEP + word];
-    uint q = subgroupBroadcast(loaded, part * STEP);
-    for (int i = 1; i < STEP; i++) {
-        uint passed = subgroupBroadcast(loaded, part * STEP + i);
-        q = word == i ? passed : q;
-    }
-    return q;
-}
-
-void product(uint64_t w, int outer, int inner, int panel, int tokens, int lane, int first, int last) {
-    int row = lane % 4 * 4, word = lane / 4, allTiles = tiles(inner);
-    uint64_t values = w + uint64_t(panel) * allTiles * TILE_BYTES;
-    uint64_t scales = w + uint64_t((outer + TILE_ROWS - 1) / TILE_ROWS) * allTiles * TILE_BYTES + uint64_t(panel) * allTiles * TILE_ROWS * 2;
+// Sums up; afterwards rowSum(t, r) is the product of token t with row r of the panel.
+void panelRows(uint64_t w, int outer, int inner, int panel, int tokens, int thread) {
+    int slice = thread / SLICE_THREADS, row = thread % SLICE_THREADS * 4, allTiles = tiles(inner);
+    uint64_t values = w + (uint64_t(panel) * allTiles * WORDS * TILE_ROWS + row) * WORD_BYTES;
+    uint64_t scales = w + uint64_t((outer + TILE_ROWS - 1) / TILE_ROWS) * allTiles * TILE_BYTES + (uint64_t(panel) * allTiles * TILE_ROWS + row) * 2;
+    vec4 sums[TILE_TOKENS]; // of the thread's rows
     for (int t = 0; t < TILE_TOKENS; t++) sums[t] = vec4(0);
-    for (int tile = first; tile < last; tile++) {
-        vec4 scale = vec4(1);
-#ifdef Q8
-        uvec2 s = Pairs(scales + (tile * TILE_ROWS + row) * 2).at[0];
-        scale = vec4(unpackHalf2x16(s.x), unpackHalf2x16(s.y));
+    for (int tile = allTiles * slice / SLICES; tile < allTiles * (slice + 1) / SLICES; tile++) {
+#if WORD_K >= 4
+        uvec2 s = Pairs(scales + tile * TILE_ROWS * 2).at[0];
+        vec4 scale = vec4(unpackHalf2x16(s.x), unpackHalf2x16(s.y));
 #endif
-        uvec4 w[WORDS / STEP]; // a word of each of 4 rows
-        for (int part = 0; part < WORDS / STEP; part++) w[part] = Quads(values + uint64_t(tile) * TILE_BYTES + (part * LANES + lane) * 16).at[0];
-        for (int t = 0; t < tokens; t++) {
-#ifdef A8
-            Words x = Words(xRows[t] + tile * TILE_K);
-            ivec4 dots = ivec4(0);
-            uint loaded = BROADCAST ? x.at[gl_SubgroupInvocationID % WORDS] : 0;
-            for (int part = 0; part < WORDS / STEP; part++) dots += wordDots(w[part], activationWord(x, loaded, part, word));
-            sums[t] = fma(vec4(dots), scale * Floats(xRows[t] + allTiles * TILE_K).at[tile], sums[t]);
+        for (int part = 0; part < WORDS; part += LOADED) {
+            uvec4 words[LOADED]; // a word of each of 4 rows
+            for (int i = 0; i < LOADED; i++) words[i] = Quads(values + uint64_t(tile) * TILE_BYTES + (part + i) * TILE_ROWS * WORD_BYTES).at[0];
+            for (int t = 0; t < tokens; t++) {
+#if defined(A8)
+                Quads x = Quads(xRows[t] + tile * TILE_K);
+                uvec4 low = x.at[0], high = x.at[1];
+                ivec4 dots = ivec4(0);
+#if WORD_K == 8
+                for (int i = 0; i < 2; i++) {
+                    dots += wordDots(words[i] & LOW_HALVES, low[2 * i]) + wordDots(words[i] >> 4 & LOW_HALVES, low[2 * i + 1]);
+                    dots += wordDots(words[i + 2] & LOW_HALVES, high[2 * i]) + wordDots(words[i + 2] >> 4 & LOW_HALVES, high[2 * i + 1]);
+                }
+                dots -= 8 * Ints(xRows[t] + allTiles * (TILE_K + 4)).at[tile]; // of each weight, times the sum of the activations
 #else
-            for (int part = 0; part < WORDS / STEP; part++) {
-                Floats x = Floats(xRows[t] + (tile * TILE_K + (part * STEP + word) * WORD_K) * 4);
-                sums[t] = wordProducts(w[part], x, scale, sums[t]);
-            }
+                for (int i = 0; i < 4; i++) dots += wordDots(words[i], low[i]) + wordDots(words[i + 4], high[i]);
 #endif
+                // rounded at every step, in the order that all devices follow
+                precise vec4 term = vec4(dots) * (scale * Floats(xRows[t] + allTiles * TILE_K).at[tile]);
+                precise vec4 sum = sums[t] + term;
+                sums[t] = sum;
+#else
+                uint64_t x = xRows[t] + (tile * TILE_K + part * WORD_K) * 4;
+#if WORD_K >= 4
+                vec4 sum = vec4(0);
+#else
+                vec4 sum = sums[t];
+#endif
+                for (int i = 0; i < LOADED; i++) sum = wordProducts(words[i], Floats(x + i * WORD_K * 4), sum);
+#if WORD_K >= 4
+                sum = fma(sum, scale, sums[t]);
+#endif
+                sums[t] = sum;
+#endif
+            }
         }
     }
+    for (int t = 0; t < tokens; t++)
+        for (int r = 0; r < 4; r++) partial[t][slice][row + r] = sums[t][r];
+    barrier();
+}
+
+// Slice after slice.
+float rowSum(int t, int r) {
+    precise float sum = 0;
+    for (int i = 0; i < SLICES; i++) sum += partial[t][i][r];
+    return sum;
 }

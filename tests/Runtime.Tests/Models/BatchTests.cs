@@ -15,7 +15,8 @@ public class BatchTests
         var cases = new TheoryData<string, DType?, Numerics>();
         foreach (string device in TestDevices.ForModels)
             foreach (var (type, numerics) in new (DType?, Numerics)[] { (null, Numerics.Exact), (null, Numerics.Fast), (DType.Q8, Numerics.Fast),
-                (DType.Q8, Numerics.Exact), (DType.F16, Numerics.Exact) }) cases.Add(device, type, numerics);
+                (DType.Q8, Numerics.Exact), (DType.F16, Numerics.Exact),
+                (DType.Q4, Numerics.Fast), (DType.Q4, Numerics.Exact) }) cases.Add(device, type, numerics);
         return cases;
     }
 
