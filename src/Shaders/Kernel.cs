@@ -14,6 +14,9 @@ public sealed class Kernel
     /// <summary>Names of the tensors in binding order, each with its use: "w:in", "x:in", "y:out", "y:inout".</summary>
     public required string[] Bindings { get; init; }
 
+    /// <summary>The bindings that are rows of activations, of a type that <see cref="Rows"/> knows.</summary>
+    public int[] Activations { get; init; } = [];
+
     /// <summary>Bytes of the argument struct; with 8 bytes per binding it must fit 128 bytes of push constants.</summary>
     public required int ArgBytes { get; init; }
 
@@ -94,6 +97,9 @@ public sealed class Call
     public int Units { get; }
 
     public ReadOnlySpan<byte> ArgBytes => args;
+
+    /// <summary>Whether activations are A16, which only the definition computes with so far.</summary>
+    public bool IsA16 => Array.Exists(Kernel.Activations, binding => Tensors[binding].Type == DType.F16);
 
     /// <summary>Bytes that the call has to move; GB/s are made of it.</summary>
     public double Bytes(Workload work) => Kernel.Bytes(this, work);

@@ -4,7 +4,7 @@ namespace Tessera.Shaders;
 /// <remarks>
 /// q: F32 (tokens, at least heads · headDim) rows, the q part of QkRope's qkv. keys, values: F32, F16 or Q8, see <see cref="KvBlock"/>.
 /// blocks: I32 (sequences, maxBlocks) packed: the block table. sequences, positions: I32 (1, tokens) packed: each token's row of the table and its position.
-/// y: F32 or A8 (tokens, heads · headDim) rows.
+/// y: F32, A16 or A8 (tokens, heads · headDim) rows.
 /// The context is cut by position alone: split s is the positions [256 s, 256 s + 256) up to the token's own. Its partial is m = max_j(score_j), l = Σ_j
 /// exp(score_j − m), o = Σ_j exp(score_j − m) · value_j, in an order that a body fixes for all. Partials are merged in ascending order: the first as it is,
 /// then (m, l, o) ← (m', l · e^(m − m') + l_s · e^(m_s − m'), o · e^(m − m') + o_s · e^(m_s − m')) with m' = max(m, m_s) and the second product fused with
@@ -41,6 +41,7 @@ public static partial class AttentionOp
     {
         Name = "Attention",
         Bindings = ["q:in", "keys:in", "values:in", "blocks:in", "sequences:in", "positions:in", "y:out", "count:in"],
+        Activations = [Y],
         ArgBytes = 32,
         Units = call => Tiles(call.Args<Args>().Tokens) * call.Args<Args>().KvHeads * Math.Max(1, call.Args<Args>().Splits),
         Bytes = Moved,
@@ -79,7 +80,8 @@ public static partial class AttentionOp
                 gpu.AttentionMerge(partials, positions, y, heads, count);
                 return;
             }
-            Shape.Require("Attention", Fits(q, keys, values, sequences, positions, heads, kvHeads) && y.Cols == heads * keys.Cols && y.RowCount == q.RowCount,
+            Shape.Require("Attention", Fits(q, keys, values, sequences, positions, heads, kvHeads) && y.Cols == heads * keys.Cols && y.RowCount == q.RowCount
+                && Rows.Store(y.Type),
                 Contract + ", y (tokens, heads · headDim)", q, keys, values, blocks, sequences, positions, y);
             gpu.Launch(Kernel, new Args(q.RowCount, heads, kvHeads, keys.Cols, q.Cols, blocks.Cols, 0, scale), q, keys, values, blocks, sequences, positions,
                 y, count);

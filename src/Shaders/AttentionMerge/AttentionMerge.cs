@@ -3,7 +3,7 @@ namespace Tessera.Shaders;
 /// <summary>y[t,h] = o / l of the partials of a token's splits, merged in ascending order as <see cref="AttentionOp"/> says.</summary>
 /// <remarks>
 /// partials: F32 (tokens · heads · splits, headDim + 2) packed: o, m, l of each split; those behind a token's own are not read.
-/// positions: I32 (1, tokens) packed. y: F32 or A8 (tokens, heads · headDim) rows. Moves the partials once.
+/// positions: I32 (1, tokens) packed. y: F32, A16 or A8 (tokens, heads · headDim) rows. Moves the partials once.
 /// </remarks>
 public static partial class AttentionMergeOp
 {
@@ -15,6 +15,7 @@ public static partial class AttentionMergeOp
     {
         Name = "AttentionMerge",
         Bindings = ["partials:in", "positions:in", "y:out", "count:in"],
+        Activations = [Y],
         ArgBytes = 16,
         Units = call => call.Args<Args>().Tokens * call.Args<Args>().Heads,
         Bytes = Moved,
@@ -36,7 +37,7 @@ public static partial class AttentionMergeOp
         {
             int headDim = partials.Cols - 2, splits = partials.RowCount / Math.Max(1, y.RowCount * heads);
             Shape.Require("AttentionMerge", headDim > 0 && headDim % 32 == 0 && y.Cols == heads * headDim && positions.Cols == y.RowCount
-                && partials.RowCount == y.RowCount * heads * splits && partials.Type == DType.F32,
+                && partials.RowCount == y.RowCount * heads * splits && partials.Type == DType.F32 && Rows.Store(y.Type),
                 "partials f32 (tokens · heads · splits, headDim + 2), positions (1, tokens), y (tokens, heads · headDim)", partials, positions, y);
             gpu.Launch(Kernel, new Args(y.RowCount, heads, headDim, splits), partials, positions, y, count);
         }

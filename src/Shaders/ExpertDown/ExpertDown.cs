@@ -1,7 +1,7 @@
 namespace Tessera.Shaders;
 
 /// <summary>The product by each expert for the rows that chose it: y[order[i], n] = Σ_k x[i, k] · w_e[n, k] for the places i of expert e.</summary>
-/// <remarks>w: the matrices of all experts, each (outer, inner) panels. x: F32 or A8 (tokens · k, inner) rows, in the order of order. order, groups: see
+/// <remarks>w: the matrices of all experts, each (outer, inner) panels. x: F32, A16 or A8 (tokens · k, inner) rows, in the order of order. order, groups: see
 /// <see cref="GroupOp"/>. y: F32 (tokens · k, outer) rows, by pair. The sums are those of <see cref="MatMulOp"/>.</remarks>
 public static partial class ExpertDownOp
 {
@@ -13,6 +13,7 @@ public static partial class ExpertDownOp
     {
         Name = "ExpertDown",
         Bindings = ["w:in", "x:in", "order:in", "groups:in", "y:out"],
+        Activations = [X],
         ArgBytes = 16,
         Units = call => call.Args<Args>().Experts * Tile.Panels(call.Args<Args>().Outer),
         Bytes = Moved,
@@ -38,7 +39,7 @@ public static partial class ExpertDownOp
             Shape.Require("ExpertDown", x.Cols == w.Cols && y.Cols == w.RowCount && y.RowCount == x.RowCount && order.Cols == x.RowCount && y.Type == DType.F32
                 && groups.Cols > experts + 1
                 && Panel.Multiplies(w.Type, x.Type),
-                "w (outer, inner) for each expert, x f32 or a8 (tokens · k, inner), order (1, tokens · k), groups, y f32 (tokens · k, outer)", w, x, order,
+                "w (outer, inner) for each expert, x f32, f16 or a8 (tokens · k, inner), order (1, tokens · k), groups, y f32 (tokens · k, outer)", w, x, order,
                 groups, y);
             gpu.Launch(Kernel, new Args(x.RowCount, experts, w.RowCount, w.Cols), w, x, order, groups, y);
         }

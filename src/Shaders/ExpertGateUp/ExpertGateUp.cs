@@ -1,8 +1,8 @@
 namespace Tessera.Shaders;
 
 /// <summary><see cref="GateUpOp"/> by each expert for the rows that chose it: y[i] = GateUp_e(x[order[i] / k]) for the places i of expert e.</summary>
-/// <remarks>w: the joined matrices of all experts, each (2 · 16 · panels(ffn), inner) panels. x: F32 or A8 (tokens, inner) rows. order, groups: see
-/// <see cref="GroupOp"/>. y: F32 or A8 (tokens · k, ffn) rows, in the order of order.</remarks>
+/// <remarks>w: the joined matrices of all experts, each (2 · 16 · panels(ffn), inner) panels. x: F32, A16 or A8 (tokens, inner) rows. order, groups: see
+/// <see cref="GroupOp"/>. y: F32, A16 or A8 (tokens · k, ffn) rows, in the order of order.</remarks>
 public static partial class ExpertGateUpOp
 {
     public readonly record struct Args(int Tokens, int PerToken, int Experts, int Ffn, int Inner);
@@ -13,6 +13,7 @@ public static partial class ExpertGateUpOp
     {
         Name = "ExpertGateUp",
         Bindings = ["w:in", "x:in", "order:in", "groups:in", "y:out"],
+        Activations = [X, Y],
         ArgBytes = 20,
         Units = call => call.Args<Args>().Experts * Tile.Tiles(call.Args<Args>().Ffn),
         Bytes = Moved,
@@ -37,10 +38,10 @@ public static partial class ExpertGateUpOp
         {
             int perToken = order.Cols / x.RowCount, experts = (int)(w.Bytes / Tile.Bytes(w.Type, w.RowCount, w.Cols));
             Shape.Require("ExpertGateUp", w.RowCount == GateUpOp.JoinedRows(y.Cols) && x.Cols == w.Cols && y.RowCount == order.Cols
-                && order.Cols == x.RowCount * perToken && y.Type is DType.F32 or DType.A8
+                && order.Cols == x.RowCount * perToken && Rows.Store(y.Type)
                 && groups.Cols == GroupOp.Size(order.Cols, experts) && Panel.Multiplies(w.Type, x.Type),
-                "w (2 · 16 · panels(ffn), inner) for each expert, x f32 or a8 (tokens, inner), order (1, tokens · k), groups, y f32 or a8 (tokens · k, ffn)",
-                w, x, order, groups, y);
+                "w (2 · 16 · panels(ffn), inner) for each expert, x f32, f16 or a8 (tokens, inner), order (1, tokens · k), groups, "
+                + "y f32, f16 or a8 (tokens · k, ffn)", w, x, order, groups, y);
             gpu.Launch(Kernel, new Args(x.RowCount, perToken, experts, y.Cols, w.Cols), w, x, order, groups, y);
         }
     }

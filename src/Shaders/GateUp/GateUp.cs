@@ -2,8 +2,8 @@ namespace Tessera.Shaders;
 
 /// <summary>y[t,n] = silu(Σ_k x[t,k] · gate[n,k]) · Σ_k x[t,k] · up[n,k], quantised where y is A8; silu(v) = v / (1 + e^-v).</summary>
 /// <remarks>
-/// w: (2 · 16 · panels(ffn), inner) panels, gate and up taking turns panel by panel. x: F32 or A8 (tokens, inner) rows. y: F32 or A8 (tokens, ffn) rows,
-/// padding included.
+/// w: (2 · 16 · panels(ffn), inner) panels, gate and up taking turns panel by panel. x: F32, A16 or A8 (tokens, inner) rows.
+/// y: F32, A16 or A8 (tokens, ffn) rows, padding included.
 /// The sums are those of <see cref="MatMulOp"/>. Moves the bytes of w once; 4 · tokens · ffn · inner flops. Formula: Shazeer 2020 (SwiGLU).
 /// </remarks>
 public static partial class GateUpOp
@@ -16,6 +16,7 @@ public static partial class GateUpOp
     {
         Name = "GateUp",
         Bindings = ["w:in", "x:in", "y:out", "count:in"],
+        Activations = [X, Y],
         ArgBytes = 12,
         Units = call => Tile.Tiles(call.Args<Args>().Ffn), // 32 columns: a scale block
         Bytes = (call, work) => call.Tensors[W].Bytes + call.RowBytes(X, work.Rows) + call.RowBytes(Y, work.Rows),
@@ -35,9 +36,9 @@ public static partial class GateUpOp
     {
         public void GateUp(Tensor w, Tensor x, Tensor y, Tensor count)
         {
-            Shape.Require("GateUp", w.RowCount == JoinedRows(y.Cols) && x.Cols == w.Cols && x.RowCount == y.RowCount && y.Type is DType.F32 or DType.A8
+            Shape.Require("GateUp", w.RowCount == JoinedRows(y.Cols) && x.Cols == w.Cols && x.RowCount == y.RowCount && Rows.Store(y.Type)
                 && Panel.Multiplies(w.Type, x.Type),
-                "w (2 · 16 · panels(ffn), inner), x f32 or a8 (tokens, inner), y f32 or a8 (tokens, ffn)", w, x, y);
+                "w (2 · 16 · panels(ffn), inner), x f32, f16 or a8 (tokens, inner), y f32, f16 or a8 (tokens, ffn)", w, x, y);
             gpu.Launch(Kernel, new Args(x.RowCount, y.Cols, w.Cols), w, x, y, count);
         }
     }

@@ -38,6 +38,7 @@ public static unsafe class Elements
         return x.Type switch
         {
             DType.F32 => ((float*)at)[col],
+            DType.F16 => (float)((Half*)at)[col],
             DType.A8 => ((sbyte*)at)[col] * ((float*)(at + Rows.ScaleOffset(x.Cols)))[col / 32],
             _ => throw new TesseraException($"activations have no type {x.Type.Name()}"),
         };
@@ -62,6 +63,11 @@ public static unsafe class Elements
         if (y.Type == DType.F32)
         {
             values[..32].CopyTo(new Span<float>((float*)at + block * 32, 32));
+            return;
+        }
+        if (y.Type == DType.F16)
+        {
+            for (int c = 0; c < 32; c++) ((Half*)at)[block * 32 + c] = (Half)values[c];
             return;
         }
         float largest = 0;

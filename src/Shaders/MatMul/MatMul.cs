@@ -2,7 +2,8 @@ namespace Tessera.Shaders;
 
 /// <summary>y[t,n] = Σ_k x[t,k] · w[n,k] + bias[n], or the same added to y (the residual).</summary>
 /// <remarks>
-/// x: F32 or A8 (tokens, inner) rows. w: a type of weights (outer, inner) panels; A8 goes with quantised ones only. bias: F32 (outer) packed, or none.
+/// x: F32, A16 or A8 (tokens, inner) rows. w: a type of weights (outer, inner) panels; A8 goes with quantised ones only, A16 with those of 16 bits.
+/// bias: F32 (outer) packed, or none.
 /// y: F32 (tokens, outer) rows; columns past outer are left as they are. count: I32, the tokens that are real, or none.
 /// Per row and token the order of sums is fixed by the weight, so it does not depend on the other tokens. With A8 it is the same on every device: that of
 /// <see cref="Panel.Canonical"/>, to which y + bias is added, rounded before.
@@ -18,6 +19,7 @@ public static partial class MatMulOp
     {
         Name = "MatMul",
         Bindings = ["w:in", "x:in", "y:inout", "bias:in", "count:in"],
+        Activations = [X],
         ArgBytes = 16,
         Units = call => Tile.Panels(call.Args<Args>().Outer),
         Bytes = (call, work) => call.Tensors[W].Bytes + call.Tensors[Bias].Bytes
@@ -42,7 +44,7 @@ public static partial class MatMulOp
     {
         Shape.Require("MatMul", x.Cols == w.Cols && y.Cols == w.RowCount && y.RowCount == x.RowCount && y.Type == DType.F32
             && Panel.Multiplies(w.Type, x.Type) && (bias.IsNone || bias.Cols == w.RowCount),
-            "w (outer, inner), x f32 or a8 (tokens, inner), y f32 (tokens, outer), bias (1, outer)", w, x, y, bias);
+            "w (outer, inner), x f32, f16 or a8 (tokens, inner), y f32 (tokens, outer), bias (1, outer)", w, x, y, bias);
         gpu.Launch(Kernel, new Args(x.RowCount, w.RowCount, w.Cols, add), w, x, y, bias, count);
     }
 }

@@ -10,7 +10,8 @@ namespace Tessera.Shaders;
 static unsafe partial class Panel
 {
     /// <summary>True where there is a product of weights with activations of these types.</summary>
-    public static bool Multiplies(DType w, DType x) => x == DType.F32 || x == DType.A8 && WeightFormat.Of(w).IsQuantised;
+    public static bool Multiplies(DType w, DType x) =>
+        x == DType.F32 || x == DType.A8 && WeightFormat.Of(w).IsQuantised || x == DType.F16 && w is DType.F16 or DType.BF16;
 
     /// <summary>Exact integer products of the 16 rows of a tile with 32 activations, on one instruction set. x: the values of a row of A8 at the tile; sum:
     /// what they add up to; split: room for four times 32 activations.</summary>

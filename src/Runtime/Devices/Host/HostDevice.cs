@@ -1,3 +1,5 @@
+using Tessera.Shaders;
+
 namespace Tessera.Runtime.Devices.Host;
 
 /// <summary>The CPU: computes straight out of the mapped file, with SIMD bodies shared among the threads of a <see cref="Team"/>.</summary>
@@ -24,6 +26,11 @@ public sealed class HostDevice : InPlaceDevice
     }
 
     public override string Name => "host";
+
+    private protected override void Check(Call call)
+    {
+        if (call.IsA16) throw new TesseraException($"[{call.Kernel.Name}] has no host body for activations in f16 yet; use f32, or --device reference");
+    }
 
     public override string Description { get; }
 }

@@ -41,8 +41,13 @@ public abstract unsafe class InPlaceDevice : IDevice
     {
         var list = new CallList();
         page(list);
-        return new HostRecording(list.Calls);
+        var calls = list.Calls;
+        foreach (var call in calls) Check(call);
+        return new HostRecording(calls);
     }
+
+    /// <exception cref="TesseraException">There is no body for the call.</exception>
+    private protected virtual void Check(Call call) { }
 
     public Completion Submit(Recording recording) => team.Submit(recording.Calls);
 

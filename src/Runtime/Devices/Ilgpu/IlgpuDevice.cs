@@ -204,6 +204,7 @@ public sealed unsafe class IlgpuDevice : IDevice
     /// <summary>The bodies, by op: an explicit list, so that nothing is looked up by reflection.</summary>
     Action Bind(Call call)
     {
+        if (call.IsA16) throw new TesseraException($"[{call.Kernel.Name}] has no ILGPU body for activations in f16 yet; use f32");
         try
         {
             return call.Kernel.Name switch
