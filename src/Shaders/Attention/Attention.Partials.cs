@@ -9,7 +9,7 @@ namespace Tessera.Shaders;
 public static unsafe partial class AttentionOp
 {
     /// <summary>Blocks between what is used and what is prefetched: they lie scattered, and processors do not read ahead across pages.</summary>
-    const int Ahead = 2;
+    const int Ahead = 4;
 
     /// <summary>Where the cache of a KV head lies: a block at Keys + block · Stride.</summary>
     readonly struct HeadCache
