@@ -42,7 +42,7 @@ public class AttentionTests(OpenDevices devices) : IClassFixture<OpenDevices>
     public static TheoryData<string, string> Whole()
     {
         var cases = new TheoryData<string, string>();
-        foreach (string device in TestDevices.For("AttentionMerge"))
+        foreach (string device in TestDevices.For("Attention"))
             foreach (var one in AttentionOp.Cases.Equality.Where(one => one.Operands()[AttentionOp.Y]!.Form == OperandForm.Rows)) cases.Add(device, one.Name);
         return cases;
     }
@@ -57,14 +57,23 @@ public class AttentionTests(OpenDevices devices) : IClassFixture<OpenDevices>
         int dim = operands[AttentionOp.Keys]!.Cols, heads = y.Cols / dim, kvHeads = (q.Cols / dim - heads) / 2;
         var partials = Fill.PackedOut(DType.F32, q.RowCount * heads * AttentionOp.Splits(blocks.Cols), dim + 2, bound: 1e-9);
         using var run = new OpRun(devices[device], [.. operands, partials]);
-        run.Run((gpu, t) => one.Launch(gpu, [.. operands.Select(t)]));
-        byte[] whole = run.Read(y);
-        run.Run((gpu, t) =>
+        byte[] whole;
+        try
         {
-            Tensor At(int binding) => t(operands[binding]);
-            gpu.Attention(At(AttentionOp.Q), At(AttentionOp.Keys), At(AttentionOp.Values), At(AttentionOp.Blocks), At(AttentionOp.Sequences),
-                At(AttentionOp.Positions), t(partials), At(AttentionOp.Y), heads, kvHeads, 0.13f, At(AttentionOp.Count));
-        });
+            run.Run((gpu, t) => one.Launch(gpu, [.. operands.Select(t)]));
+            whole = run.Read(y);
+            run.Run((gpu, t) =>
+            {
+                Tensor At(int binding) => t(operands[binding]);
+                gpu.Attention(At(AttentionOp.Q), At(AttentionOp.Keys), At(AttentionOp.Values), At(AttentionOp.Blocks), At(AttentionOp.Sequences),
+                    At(AttentionOp.Positions), t(partials), At(AttentionOp.Y), heads, kvHeads, 0.13f, At(AttentionOp.Count));
+            });
+        }
+        catch (TesseraException e) when (!TestDevices.IsComplete(device))
+        {
+            Assert.Matches(@"has no (ILGPU )?body", e.Message); // of this type, or of the second op
+            return;
+        }
         run.ReplayAfresh();
         run.Check();
         Assert.Equal(whole, run.Read(y));
@@ -73,7 +82,7 @@ public class AttentionTests(OpenDevices devices) : IClassFixture<OpenDevices>
     public static TheoryData<string, DType, DType> Prompts()
     {
         var cases = new TheoryData<string, DType, DType>();
-        foreach (string device in TestDevices.For("AttentionMerge"))
+        foreach (string device in TestDevices.For("Attention"))
             foreach (var kv in OpCases.CacheTypes)
                 foreach (var y in OpCases.ActivationTypes) cases.Add(device, kv, y);
         return cases;
@@ -126,6 +135,7 @@ public class AttentionTests(OpenDevices devices) : IClassFixture<OpenDevices>
             Assert.Equal(whole, Cut(255, 1, 2, 253, 9));
             Assert.Equal(whole, Cut(301, 399));
         }
+        catch (TesseraException e) when (!TestDevices.IsComplete(name)) { Assert.Matches(@"has no (ILGPU )?body", e.Message); }
         finally
         {
             foreach (var region in memory) region.Dispose();
