@@ -12,9 +12,9 @@ public class InstructionSetTests
         ["", "EnableAVXVNNI", "EnableAVXVNNI EnableAVX512", "EnableAVXVNNI EnableAVX512 EnableAVX2", "EnableHWIntrinsic"];
 
     [Theory, MemberData(nameof(Paths))]
-    public void Products_have_the_canonical_bits(string off)
+    public void Products_and_attention_have_one_set_of_bits(string off)
     {
-        var run = Start("Shaders.Tests", off, "-class", "Tessera.Shaders.Tests.CanonicalTests");
+        var run = Start("Shaders.Tests", off, "-class", "Tessera.Shaders.Tests.CanonicalTests", "-class", "Tessera.Shaders.Tests.AttentionBitsTests");
         Assert.True(run.ExitCode == 0, run.Output);
         Assert.DoesNotContain("Total: 0", run.Output);
     }
