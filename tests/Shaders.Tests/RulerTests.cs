@@ -46,7 +46,9 @@ public class RulerTests
             device.Write(x, MemoryMarshal.AsBytes<int>([type == DType.F32 ? BitConverter.SingleToInt32Bits(1) : 1, 0]));
             device.Write(y, new byte[4 * Lanes]);
             using var recording = device.Record(gpu => gpu.MultiplyAdd(x, y, 2 * MultiplyAddOp.Unroll));
-            device.Submit(recording);
+            var done = device.Submit(recording);
+            Assert.True(SpinWait.SpinUntil(() => done.IsDone, TimeSpan.FromSeconds(60)), "polled for a minute"); // with nobody that waits
+            device.Submit(recording).Wait();
             var found = new int[Lanes];
             device.Read(y, MemoryMarshal.AsBytes(found.AsSpan()));
             Assert.All(found, v => Assert.Equal(type == DType.F32 ? BitConverter.SingleToInt32Bits(sum) : sum, v));
