@@ -8,7 +8,7 @@ public enum DType : byte
     F16,
     /// <summary>Weights: s8 in [-127, 127] with one half scale per 32 along K.</summary>
     Q8,
-    /// <summary>Weights: 4 bits, 0 to 15 for -8 to 7, with one half scale per 32 along K.</summary>
+    /// <summary>Weights: q of 4 bits for (q - zero / 16) · scale, with one half scale and one byte of zero per 32 along K.</summary>
     Q4,
     /// <summary>Activations: per 32 values s8 with an F32 scale and the sum of the s8; see <see cref="Shaders.Rows"/>.</summary>
     A8,

@@ -155,7 +155,7 @@ public class FarTests(OpenDevices devices) : IClassFixture<OpenDevices>
             var experts = Tensor.OfExperts(new Nowhere(1L << 50), 1L << 40, type, 512, 4096, 8192);
             Same((Int128)(1L << 40) + 511 * (256 * 256 * (tile + scales)), experts.Expert(511).Offset);
         }
-        Same(((Int128)Many * 256 - 1) * 32 + 30, Tile.ScaleOffset(8192, 16 * Many - 1, 8191));
+        Same(((Int128)Many * 256 - 1) * 32 + 30, Tile.ScaleOffset(DType.Q8, 8192, 16 * Many - 1, 8191));
         Same((Int128)Many * 151936 * 4, Rows.Bytes(DType.F32, Many, 151936));
         Assert.Equal(1UL << 40, Tensor.OfRows(new Nowhere(1L << 50), 1L << 40, DType.F32, Many, 151936).Address);
     }

@@ -133,7 +133,7 @@ sealed unsafe class Comparison(TiledFile file, HfFolder folder)
     static double HalfStep(byte* panels, DType type, HfPlan tensor, int row, int k, float expected) => type switch
     {
         DType.Q8 => Math.Max(0.5 * Scale(panels, type, tensor, row, k) + Math.Abs(expected) / 2048, 127 * 3e-8),
-        DType.Q4 => Math.Max(HalfSteps(panels, tensor, row, k) * Math.Abs(Scale(panels, type, tensor, row, k)) + Math.Abs(expected) / 2048, 8 * 3e-8),
+        DType.Q4 => Math.Max(HalfSteps(panels, tensor, row, k) * 16 * Scale(panels, type, tensor, row, k) + Math.Abs(expected) / 2048, 15 * 3e-8),
         DType.F16 => Math.Max(Math.Abs(expected) / 2048, 3e-8),
         DType.BF16 => Math.Abs(expected) / 256,
         DType.F32 => 0,
@@ -142,7 +142,7 @@ sealed unsafe class Comparison(TiledFile file, HfFolder folder)
 
     /// <summary>At the ends of Q4's range numbers are cut, which may cost more than half a step.</summary>
     static double HalfSteps(byte* panels, HfPlan tensor, int row, int k) =>
-        Elements.Unscaled(panels, DType.Q4, tensor.Cols, row, k) is -8 or 7 ? 3 : 0.5;
+        (*(uint*)(panels + Tile.WordOffset(DType.Q4, tensor.Cols, row, k)) >> Tile.Shift(DType.Q4, k) & 15) is 0 or 15 ? 3 : 0.5;
 
     static float Scale(byte* panels, DType type, HfPlan tensor, int row, int k) => Elements.Scale(panels, type, tensor.Rows, tensor.Cols, row, k);
 }

@@ -36,7 +36,9 @@ root.SetAction(parsed => Stoppable(stop =>
     });
     foreach (string notice in notices) Console.Error.WriteLine($"note: {notice}");
     using var made = TiledFile.Open(to);
-    Console.WriteLine($"{to}: {Cli.Size(made.Bytes)} from {Cli.Size(model.Bytes)}, {made.Index.Segments.Count} segments, {made.Find("layers.0.qkv").Type}");
+    var types = made.Index.Segments.Where(s => SegmentTypes.Panels(s.Type) is not null).GroupBy(s => s.Type).OrderByDescending(g => g.Sum(s => s.Bytes));
+    Console.WriteLine($"{to}: {Cli.Size(made.Bytes)} from {Cli.Size(model.Bytes)}, {made.Index.Segments.Count} segments, matrices in "
+        + string.Join(", ", types.Select(g => g.Key)));
     return 0;
 }));
 Usage.Set(root);

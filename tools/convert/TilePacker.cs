@@ -22,7 +22,8 @@ static unsafe class TilePacker
             {
                 int real = r >= count ? 0 : Math.Min(Tile.K, cols - tile * Tile.K);
                 Load(row, from, tile * Tile.K, real, x);
-                fits &= Encode(x, to, words, (Half*)(scales + (tile * Tile.Rows + r) * 2));
+                byte* scale = scales + tile * Tile.ScaleBytes(to);
+                fits &= Encode(x, to, words, (Half*)scale + r, scale + 2 * Tile.Rows + r);
                 int* at = (int*)(values + (long)tile * valueBytes) + r;
                 for (int word = 0; word < Tile.K / perWord; word++) at[word * Tile.Rows] = words[word];
             }
@@ -49,8 +50,8 @@ static unsafe class TilePacker
         return (Vector512.Create(Vector256.WidenLower(bits), Vector256.WidenUpper(bits)) << 16).AsSingle();
     }
 
-    /// <summary>The words of 32 values of one row, and their scale. Q8: absmax / 127 rounded to half; q = roundEven(x / scale).</summary>
-    static bool Encode(float* x, DType to, int* words, Half* scale)
+    /// <summary>The words of 32 values of one row, and their scale and zero. Q8: absmax / 127 rounded to half; q = roundEven(x / scale).</summary>
+    static bool Encode(float* x, DType to, int* words, Half* scale, byte* zero)
     {
         Vector512<float> low = Vector512.Load(x), high = Vector512.Load(x + 16);
         var magnitudes = Vector512.Max(Vector512.Abs(low), Vector512.Abs(high));
@@ -68,7 +69,7 @@ static unsafe class TilePacker
                 for (int i = 0; i < 16; i++) words[i] = HalfBits(x[2 * i]) | HalfBits(x[2 * i + 1]) << 16;
                 return !Vector512.GreaterThanOrEqualAny(magnitudes, Vector512.Create(65520f)); // rounds to infinity
             case DType.Q8: return EncodeQ8(low, high, magnitudes, (byte*)words, scale);
-            case DType.Q4: return BlockQ4.Encode(low, high, magnitudes, words, scale);
+            case DType.Q4: return BlockQ4.Encode(low, high, words, scale, zero);
             default: throw new TesseraException($"weights have no type {to.Name()}");
         }
     }

@@ -114,10 +114,13 @@ sealed unsafe class RandomWeights(IDevice device, DType type) : IWeightSource
         long scales = Tile.ScalePlane(type, rows, cols);
         Fill(at, offset, scales, type, spread);
         float largest = type == DType.Q4 ? 8 : 127;
-        if (WeightFormat.Of(type).IsQuantised) Fill(at, offset + scales, Tile.Bytes(type, rows, cols) - scales, DType.F16, spread / largest, positive: true);
+        if (!WeightFormat.Of(type).IsQuantised) return;
+        Fill(at, offset + scales, Tile.Bytes(type, rows, cols) - scales, DType.F16, spread / largest, positive: true,
+            WeightFormat.Of(type).HasZero ? Tile.ScaleBytes(type) : 0);
     }
 
-    void Fill(DeviceMemory at, long offset, long bytes, DType type, float spread, bool positive = false)
+    /// <param name="tile">Bytes of a tile of scales that ends with zeros, else 0.</param>
+    void Fill(DeviceMemory at, long offset, long bytes, DType type, float spread, bool positive = false, int tile = 0)
     {
         for (long done = 0; done < bytes; done += buffer.Length)
         {
@@ -127,7 +130,8 @@ sealed unsafe class RandomWeights(IDevice device, DType type) : IWeightSource
                 {
                     seed = seed * 1664525 + 1013904223; // Numerical Recipes' generator: fast, and random enough for timings
                     float value = spread * (positive ? 0.75f + (seed >> 8) * (0.5f / (1 << 24)) : ((seed >> 8) | 1) * (2f / (1 << 24)) - 1);
-                    *(uint*)(p + i) = type switch
+                    if (tile > 0 && (done + i) % tile >= 2 * Tile.Rows) *(uint*)(p + i) = 0x78787878; // the middle of 0 to 15
+                    else *(uint*)(p + i) = type switch
                     {
                         DType.Q8 or DType.Q4 => (seed ^ seed >> 15 ^ seed << 9) | 0x01010101,
                         DType.F32 => BitConverter.SingleToUInt32Bits(value),

@@ -44,10 +44,12 @@ public static unsafe class Fill
                 var at = bytes.AsSpan((int)Tile.ValueOffset(type, cols, r, k));
                 if (WeightFormat.Of(type).IsQuantised)
                 {
-                    var scale = bytes.AsSpan((int)(Tile.ScalePlane(type, rows, cols) + Tile.ScaleOffset(cols, r, k)));
+                    var scale = bytes.AsSpan((int)(Tile.ScalePlane(type, rows, cols) + Tile.ScaleOffset(type, cols, r, k)));
                     MemoryMarshal.Write(scale, (Half)(0.5f / largest * (1 + (r + k / Tile.K) % 3)));
                 }
                 if (!real(r)) value = 0;
+                if (WeightFormat.Of(type).HasZero)
+                    bytes[Tile.ScalePlane(type, rows, cols) + Tile.ZeroOffset(type, cols, r, k)] = (byte)(real(r) ? 126 + (r + k / Tile.K) % 5 : 128);
                 switch (type)
                 {
                     case DType.F32: MemoryMarshal.Write(at, value); break;

@@ -27,10 +27,11 @@ public static unsafe partial class EmbedOp
             {
                 int* row = (int*)(values + Tile.ValueOffset(type, a.Dim, id, k));
                 for (int w = 0; w < words; w++) block[w] = row[w * Tile.Rows];
-                float scale = scaled ? (float)*(Half*)(scales + Tile.ScaleOffset(a.Dim, id, k)) : 1;
+                float scale = scaled ? (float)*(Half*)(scales + Tile.ScaleOffset(type, a.Dim, id, k)) : 1;
                 if (type == DType.Q4) Spread(block);
-                (Decode(type, (byte*)block, 0) * scale).Store(x + k);
-                (Decode(type, (byte*)block, 16) * scale).Store(x + k + 16);
+                var zero = Vector512.Create(type == DType.Q4 ? scales[Tile.ZeroOffset(type, a.Dim, id, k)] / 16f : 0);
+                ((Decode(type, (byte*)block, 0) - zero) * scale).Store(x + k);
+                ((Decode(type, (byte*)block, 16) - zero) * scale).Store(x + k + 16);
             }
         }
     }
@@ -45,18 +46,15 @@ public static unsafe partial class EmbedOp
         _ => throw new TesseraException($"weights have no type {type.Name()}"),
     };
 
-    /// <summary>Turns the 4 words of 32 elements of Q4 into 32 signed bytes.</summary>
+    /// <summary>Turns the 4 words of 32 elements of Q4 into 32 bytes.</summary>
     static void Spread(int* block)
     {
         for (int word = 3; word >= 0; word--) // from the end: what is not read yet is not overwritten
         {
             uint w = (uint)block[word];
-            (block[2 * word], block[2 * word + 1]) = (Signed(w), Signed(w >> 4));
+            (block[2 * word], block[2 * word + 1]) = ((int)(w & 0x0f0f0f0f), (int)(w >> 4 & 0x0f0f0f0f));
         }
     }
-
-    /// <summary>The low halves of four bytes less 8, without a borrow from byte to byte.</summary>
-    static int Signed(uint w) => (int)((((w & 0x0f0f0f0f) | 0x80808080) - 0x08080808) ^ 0x80808080);
 
     static Vector512<int> Wide(short* at) => Vector512.Create(Vector256.WidenLower(Vector256.Load(at)), Vector256.WidenUpper(Vector256.Load(at)));
 

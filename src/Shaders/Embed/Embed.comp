@@ -10,6 +10,7 @@
 
 const int THREADS = 128;
 const int WORDS = TILE_K / WORD_K;
+const int SCALE_BYTES = TILE_ROWS * (WORD_K == 8 ? 3 : 2); // of a tile
 
 layout(local_size_x = THREADS) in;
 layout(push_constant) uniform Args {
@@ -25,20 +26,21 @@ void main() {
     uint64_t panelBytes = uint64_t(allTiles) * WORDS * TILE_ROWS * WORD_BYTES, panel = a.table + (there ? id / TILE_ROWS : 0) * panelBytes;
 #if WORD_K >= 4
     uint64_t scales = a.table + uint64_t((a.vocabulary + TILE_ROWS - 1) / TILE_ROWS) * panelBytes
-        + uint64_t(there ? id / TILE_ROWS : 0) * allTiles * TILE_ROWS * 2;
+        + uint64_t(there ? id / TILE_ROWS : 0) * allTiles * SCALE_BYTES;
 #endif
     int row = there ? id % TILE_ROWS : 0;
     Floats x = Floats(a.x + uint64_t(token) * pad(a.dim) * 4);
     for (int word = thread; word < allTiles * WORDS; word += THREADS) {
         uint w = Words(panel + (uint64_t(word) * TILE_ROWS + row) * WORD_BYTES).at[0];
 #if WORD_K >= 4
-        int at = word / WORDS * TILE_ROWS + row;
-        vec2 pair = unpackHalf2x16(Words(scales + at / 2 * 4).at[0]);
-        float scale = at % 2 == 0 ? pair.x : pair.y;
+        uint64_t tile = scales + uint64_t(word / WORDS) * SCALE_BYTES;
+        vec2 pair = unpackHalf2x16(Words(tile + row / 2 * 4).at[0]);
+        float scale = row % 2 == 0 ? pair.x : pair.y;
 #endif
 #if WORD_K == 8
-        for (int i = 0; i < 4; i++) x.at[word * WORD_K + i] = there ? signedLow(w)[i] * scale : 0;
-        for (int i = 0; i < 4; i++) x.at[word * WORD_K + 4 + i] = there ? signedLow(w >> 4)[i] * scale : 0;
+        float zero = float(Words(tile + TILE_ROWS * 2 + row / 4 * 4).at[0] >> row % 4 * 8 & 255u) / 16;
+        for (int i = 0; i < 4; i++) x.at[word * WORD_K + i] = there ? (lowHalves(w)[i] - zero) * scale : 0;
+        for (int i = 0; i < 4; i++) x.at[word * WORD_K + 4 + i] = there ? (lowHalves(w >> 4)[i] - zero) * scale : 0;
 #elif WORD_K == 4
         vec4 v = vec4(signedBytes(w)) * scale;
 #elif WORD_K == 2

@@ -8,12 +8,12 @@ public static unsafe class Elements
     /// <summary>Element (row, k) of panels that start at <paramref name="panels"/>.</summary>
     public static float Weight(byte* panels, DType type, int rows, int cols, int row, int k)
     {
-        float value = Unscaled(panels, type, cols, row, k);
+        float value = Unscaled(panels, type, rows, cols, row, k);
         return WeightFormat.Of(type).IsQuantised ? value * Scale(panels, type, rows, cols, row, k) : value;
     }
 
     /// <summary>Element (row, k) before it is scaled: of a quantised type, a whole number.</summary>
-    public static float Unscaled(byte* panels, DType type, int cols, int row, int k)
+    public static float Unscaled(byte* panels, DType type, int rows, int cols, int row, int k)
     {
         uint bits = *(uint*)(panels + Tile.WordOffset(type, cols, row, k)) >> Tile.Shift(type, k);
         return type switch
@@ -22,14 +22,14 @@ public static unsafe class Elements
             DType.BF16 => BFloat((ushort)bits),
             DType.F16 => (float)BitConverter.UInt16BitsToHalf((ushort)bits),
             DType.Q8 => (sbyte)bits,
-            DType.Q4 => (int)(bits & 15) - 8,
+            DType.Q4 => 16 * (int)(bits & 15) - panels[Tile.ScalePlane(type, rows, cols) + Tile.ZeroOffset(type, cols, row, k)],
             _ => throw new TesseraException($"weights have no type {type.Name()}"),
         };
     }
 
     /// <summary>What scales element (row, k) of a quantised type.</summary>
     public static float Scale(byte* panels, DType type, int rows, int cols, int row, int k) =>
-        (float)*(Half*)(panels + Tile.ScalePlane(type, rows, cols) + Tile.ScaleOffset(cols, row, k));
+        (float)*(Half*)(panels + Tile.ScalePlane(type, rows, cols) + Tile.ScaleOffset(type, cols, row, k)) / (type == DType.Q4 ? 16 : 1);
 
     /// <summary>Element (row, col) of activations.</summary>
     public static float Activation(Tensor x, int row, int col)

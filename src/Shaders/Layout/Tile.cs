@@ -2,7 +2,8 @@ namespace Tessera.Shaders;
 
 /// <summary>
 /// The weight layout: panels of 16 rows, cut along K into tiles of 32, made of 32-bit words that hold consecutive K of one row.
-/// A matrix (rows, cols) is the plane of values [panel][tile][word][row 0..15], then for quantised types the plane of scales [panel][tile][row 0..15] in half.
+/// A matrix (rows, cols) is the plane of values [panel][tile][word][row 0..15], then for quantised types the plane of scales [panel][tile][row 0..15] in
+/// half, for Q4 with a byte for each row behind the halves of a tile.
 /// Rows are padded to 16 and K to 32 with zeros. tile.glsl says the same in GLSL; a test holds the two together.
 /// </summary>
 public static class Tile
@@ -35,8 +36,8 @@ public static class Tile
     /// <summary>Bytes of the values of one tile: 256, 512, 1024 or 2048.</summary>
     public static int ValueBytes(DType type) => Rows * K * WeightFormat.Of(type).Bits / 8;
 
-    /// <summary>Bytes of the scales of one tile: 16 halves for quantised types, none for exact ones.</summary>
-    public static int ScaleBytes(DType type) => WeightFormat.Of(type).IsQuantised ? Rows * 2 : 0;
+    /// <summary>Bytes of the scales of one tile: 16 halves for quantised types and, where they have zeros, 16 bytes; none for exact types.</summary>
+    public static int ScaleBytes(DType type) => WeightFormat.Of(type) is { IsQuantised: true } format ? Rows * (format.HasZero ? 3 : 2) : 0;
 
     /// <summary>Offset of the plane of scales; equal to the whole size for exact types.</summary>
     public static long ScalePlane(DType type, int rows, int cols) => (long)Panels(rows) * Tiles(cols) * ValueBytes(type);
@@ -62,5 +63,9 @@ public static class Tile
     public static long ValueOffset(DType type, int cols, int row, int k) => WordOffset(type, cols, row, k) + Shift(type, k) / 8;
 
     /// <summary>Byte offset, within the plane of scales, of the half that scales element (row, k) of a quantised matrix.</summary>
-    public static long ScaleOffset(int cols, int row, int k) => (((long)(row / Rows) * Tiles(cols) + k / K) * Rows + row % Rows) * 2;
+    public static long ScaleOffset(DType type, int cols, int row, int k) => ((long)(row / Rows) * Tiles(cols) + k / K) * ScaleBytes(type) + row % Rows * 2;
+
+    /// <summary>Byte offset, within the plane of scales, of the zero of element (row, k).</summary>
+    public static long ZeroOffset(DType type, int cols, int row, int k) =>
+        ((long)(row / Rows) * Tiles(cols) + k / K) * ScaleBytes(type) + Rows * 2 + row % Rows;
 }

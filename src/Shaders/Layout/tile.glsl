@@ -42,7 +42,7 @@ float blockScale(uint largest) { return uintBitsToFloat(largest) < 1e-30 ? 0 : u
 ivec4 quantised(vec4 v, float scale) { return scale == 0 ? ivec4(0) : ivec4(roundEven(v / scale)); }
 
 uint packedBytes(ivec4 v) { return uint(v.x & 255) | uint(v.y & 255) << 8 | uint(v.z & 255) << 16 | uint(v.w & 255) << 24; }
-// The low halves of the bytes, Q4's numbers: 0 to 15 for -8 to 7.
+// The low halves of the bytes, Q4's numbers.
 const uint LOW_HALVES = 0x0f0f0f0fu;
-vec4 signedLow(uint w) { return vec4(ivec4(w, w >> 8, w >> 16, w >> 24) & 15) - 8; }
+vec4 lowHalves(uint w) { return vec4(ivec4(w, w >> 8, w >> 16, w >> 24) & 15); }
 ivec4 signedBytes(uint w) { return ivec4(int(w << 24), int(w << 16), int(w << 8), int(w)) >> 24; }

@@ -21,7 +21,7 @@ static unsafe partial class Panel
             {
                 int sum = 0; // exact
                 for (int k = tile * Tile.K; k < (tile + 1) * Tile.K; k++)
-                    sum += (int)Elements.Unscaled(panels, w.Type, w.Cols, row, k) * (sbyte)activations[k];
+                    sum += (int)Elements.Unscaled(panels, w.Type, w.RowCount, w.Cols, row, k) * (sbyte)activations[k];
                 float scale = Elements.Scale(panels, w.Type, w.RowCount, w.Cols, row, tile * Tile.K) * xScales[tile];
                 float term = sum * scale;
                 acc += term;

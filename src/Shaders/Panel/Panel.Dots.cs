@@ -17,6 +17,8 @@ static unsafe partial class Panel
     {
         public static int TileBytes => 512;
 
+        public static bool HasZero => false;
+
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector512<int> One(byte* values, byte* x, int* sum, short* split)
         {
@@ -69,6 +71,8 @@ static unsafe partial class Panel
     readonly struct Avx512Dots : IDots
     {
         public static int TileBytes => 512;
+
+        public static bool HasZero => false;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector512<int> One(byte* values, byte* x, int* sum, short* split)
@@ -123,6 +127,8 @@ static unsafe partial class Panel
     readonly struct Avx2Dots : IDots
     {
         public static int TileBytes => 512;
+
+        public static bool HasZero => false;
 
         /// <summary>|x| by sign(w, x): pairs stay below 2^15, so VPMADDUBSW does not saturate.</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -182,6 +188,8 @@ static unsafe partial class Panel
     readonly struct ArmDots : IDots
     {
         public static int TileBytes => 512;
+
+        public static bool HasZero => false;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector512<int> One(byte* values, byte* x, int* sum, short* split)
@@ -249,6 +257,8 @@ static unsafe partial class Panel
     readonly struct PortableDots : IDots
     {
         public static int TileBytes => 512;
+
+        public static bool HasZero => false;
 
         public static Vector512<int> One(byte* values, byte* x, int* sum, short* split)
         {

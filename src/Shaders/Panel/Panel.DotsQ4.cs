@@ -5,7 +5,8 @@ using System.Runtime.Intrinsics.X86;
 
 namespace Tessera.Shaders;
 
-/// <summary>Q4's tiles: a word holds two words of bytes from 0 to 15, in the halves of its bytes. They are 8 too large, which adds 8 · Σ q.</summary>
+/// <summary>Q4's tiles: a word holds two words of bytes from 0 to 15, in the halves of its bytes. What stands for zero is taken off
+/// later: see <see cref="LessZeros"/>.</summary>
 static unsafe partial class Panel
 {
     const int Q4Words = 4;
@@ -14,12 +15,13 @@ static unsafe partial class Panel
     {
         public static int TileBytes => 256;
 
+        public static bool HasZero => true;
+
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector512<int> One(byte* values, byte* x, int* sum, short* split)
         {
             var mask = Vector256.Create((byte)15);
-            var low = Vector256.Create(-8 * *sum);
-            var high = low;
+            Vector256<int> low = default, high = default;
             for (int word = 0; word < Q4Words; word++)
             {
                 Vector256<byte> w = Vector256.Load(values + word * 64), v = Vector256.Load(values + word * 64 + 32);
@@ -38,10 +40,10 @@ static unsafe partial class Panel
             out Vector512<int> d0, out Vector512<int> d1, out Vector512<int> d2, out Vector512<int> d3)
         {
             var mask = Vector256.Create((byte)15);
-            Vector256<int> low0 = Vector256.Create(-8 * At(x0, sumAt)), high0 = low0;
-            Vector256<int> low1 = Vector256.Create(-8 * At(x1, sumAt)), high1 = low1;
-            Vector256<int> low2 = Vector256.Create(-8 * At(x2, sumAt)), high2 = low2;
-            Vector256<int> low3 = Vector256.Create(-8 * At(x3, sumAt)), high3 = low3;
+            Vector256<int> low0 = default, high0 = default;
+            Vector256<int> low1 = default, high1 = default;
+            Vector256<int> low2 = default, high2 = default;
+            Vector256<int> low3 = default, high3 = default;
             for (int word = 0; word < Q4Words; word++)
             {
                 Vector256<byte> w = Vector256.Load(values + word * 64), v = Vector256.Load(values + word * 64 + 32);
@@ -78,6 +80,8 @@ static unsafe partial class Panel
     {
         public static int TileBytes => 256;
 
+        public static bool HasZero => true;
+
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector512<int> One(byte* values, byte* x, int* sum, short* split)
         {
@@ -88,7 +92,7 @@ static unsafe partial class Panel
                 d = Step(d, Low(w), x, word * 8);
                 d = Step(d, Low((w.AsUInt16() >> 4).AsByte()), x, word * 8 + 4);
             }
-            return Whole(d, *sum);
+            return Whole(d);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -110,10 +114,10 @@ static unsafe partial class Panel
                 s2 = Step(s2, high, x2, word * 8 + 4);
                 s3 = Step(s3, high, x3, word * 8 + 4);
             }
-            d0 = Whole(s0, At(x0, sumAt));
-            d1 = Whole(s1, At(x1, sumAt));
-            d2 = Whole(s2, At(x2, sumAt));
-            d3 = Whole(s3, At(x3, sumAt));
+            d0 = Whole(s0);
+            d1 = Whole(s1);
+            d2 = Whole(s2);
+            d3 = Whole(s3);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -124,13 +128,15 @@ static unsafe partial class Panel
             d + Avx512BW.MultiplyAddAdjacent(w, Vector512.Create(At(x, at)).AsSByte());
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        static Vector512<int> Whole(Vector512<short> d, int sum) => Avx512BW.MultiplyAddAdjacent(d, Vector512<short>.One) + Vector512.Create(-8 * sum);
+        static Vector512<int> Whole(Vector512<short> d) => Avx512BW.MultiplyAddAdjacent(d, Vector512<short>.One);
     }
 
     /// <summary>As <see cref="Avx512DotsQ4"/>, half as wide.</summary>
     readonly struct Avx2DotsQ4 : IDots
     {
         public static int TileBytes => 256;
+
+        public static bool HasZero => true;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector512<int> One(byte* values, byte* x, int* sum, short* split)
@@ -143,15 +149,15 @@ static unsafe partial class Panel
                 low = Step(Step(low, w & mask, x, word * 8), High(w, mask), x, word * 8 + 4);
                 high = Step(Step(high, v & mask, x, word * 8), High(v, mask), x, word * 8 + 4);
             }
-            return Vector512.Create(Whole(low, *sum), Whole(high, *sum));
+            return Vector512.Create(Whole(low), Whole(high));
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static void Four(byte* values, byte* x0, byte* x1, byte* x2, byte* x3, long sumAt, short* split,
             out Vector512<int> d0, out Vector512<int> d1, out Vector512<int> d2, out Vector512<int> d3)
         {
-            Half(values, x0, x1, x2, x3, sumAt, out var low0, out var low1, out var low2, out var low3);
-            Half(values + 32, x0, x1, x2, x3, sumAt, out var high0, out var high1, out var high2, out var high3);
+            Half(values, x0, x1, x2, x3, out var low0, out var low1, out var low2, out var low3);
+            Half(values + 32, x0, x1, x2, x3, out var high0, out var high1, out var high2, out var high3);
             d0 = Vector512.Create(low0, high0);
             d1 = Vector512.Create(low1, high1);
             d2 = Vector512.Create(low2, high2);
@@ -159,7 +165,7 @@ static unsafe partial class Panel
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        static void Half(byte* values, byte* x0, byte* x1, byte* x2, byte* x3, long sumAt,
+        static void Half(byte* values, byte* x0, byte* x1, byte* x2, byte* x3,
             out Vector256<int> d0, out Vector256<int> d1, out Vector256<int> d2, out Vector256<int> d3)
         {
             var mask = Vector256.Create((byte)15);
@@ -173,10 +179,10 @@ static unsafe partial class Panel
                 s2 = Step(Step(s2, low, x2, word * 8), high, x2, word * 8 + 4);
                 s3 = Step(Step(s3, low, x3, word * 8), high, x3, word * 8 + 4);
             }
-            d0 = Whole(s0, At(x0, sumAt));
-            d1 = Whole(s1, At(x1, sumAt));
-            d2 = Whole(s2, At(x2, sumAt));
-            d3 = Whole(s3, At(x3, sumAt));
+            d0 = Whole(s0);
+            d1 = Whole(s1);
+            d2 = Whole(s2);
+            d3 = Whole(s3);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -184,17 +190,19 @@ static unsafe partial class Panel
             d + Avx2.MultiplyAddAdjacent(w, Vector256.Create(At(x, at)).AsSByte());
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        static Vector256<int> Whole(Vector256<short> d, int sum) => Avx2.MultiplyAddAdjacent(d, Vector256<short>.One) + Vector256.Create(-8 * sum);
+        static Vector256<int> Whole(Vector256<short> d) => Avx2.MultiplyAddAdjacent(d, Vector256<short>.One);
     }
 
     readonly struct ArmDotsQ4 : IDots
     {
         public static int TileBytes => 256;
 
+        public static bool HasZero => true;
+
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector512<int> One(byte* values, byte* x, int* sum, short* split)
         {
-            Vector128<int> a = Vector128.Create(-8 * *sum), b = a, c = a, d = a;
+            Vector128<int> a = default, b = default, c = default, d = default;
             for (int word = 0; word < Q4Words; word++)
             {
                 sbyte* w = (sbyte*)values + word * 64;
@@ -216,10 +224,10 @@ static unsafe partial class Panel
         public static void Four(byte* values, byte* x0, byte* x1, byte* x2, byte* x3, long sumAt, short* split,
             out Vector512<int> d0, out Vector512<int> d1, out Vector512<int> d2, out Vector512<int> d3)
         {
-            Quarter(values, x0, x1, x2, x3, sumAt, out var a0, out var a1, out var a2, out var a3);
-            Quarter(values + 16, x0, x1, x2, x3, sumAt, out var b0, out var b1, out var b2, out var b3);
-            Quarter(values + 32, x0, x1, x2, x3, sumAt, out var c0, out var c1, out var c2, out var c3);
-            Quarter(values + 48, x0, x1, x2, x3, sumAt, out var e0, out var e1, out var e2, out var e3);
+            Quarter(values, x0, x1, x2, x3, out var a0, out var a1, out var a2, out var a3);
+            Quarter(values + 16, x0, x1, x2, x3, out var b0, out var b1, out var b2, out var b3);
+            Quarter(values + 32, x0, x1, x2, x3, out var c0, out var c1, out var c2, out var c3);
+            Quarter(values + 48, x0, x1, x2, x3, out var e0, out var e1, out var e2, out var e3);
             d0 = Vector512.Create(Vector256.Create(a0, b0), Vector256.Create(c0, e0));
             d1 = Vector512.Create(Vector256.Create(a1, b1), Vector256.Create(c1, e1));
             d2 = Vector512.Create(Vector256.Create(a2, b2), Vector256.Create(c2, e2));
@@ -228,11 +236,10 @@ static unsafe partial class Panel
 
         /// <summary>4 of the 16 rows.</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        static void Quarter(byte* values, byte* x0, byte* x1, byte* x2, byte* x3, long sumAt,
+        static void Quarter(byte* values, byte* x0, byte* x1, byte* x2, byte* x3,
             out Vector128<int> d0, out Vector128<int> d1, out Vector128<int> d2, out Vector128<int> d3)
         {
-            (d0, d1) = (Vector128.Create(-8 * At(x0, sumAt)), Vector128.Create(-8 * At(x1, sumAt)));
-            (d2, d3) = (Vector128.Create(-8 * At(x2, sumAt)), Vector128.Create(-8 * At(x3, sumAt)));
+            d0 = d1 = d2 = d3 = default;
             var mask = Vector128.Create((sbyte)15);
             for (int part = 0; part < 2; part++)
             {
@@ -251,24 +258,26 @@ static unsafe partial class Panel
     {
         public static int TileBytes => 256;
 
+        public static bool HasZero => true;
+
         public static Vector512<int> One(byte* values, byte* x, int* sum, short* split)
         {
             if (!Vector128.IsHardwareAccelerated) return Scalar(values, x);
             Split(x, split);
-            return Vector512.Create(Vector256.Create(Quarter(values, split, *sum), Quarter(values + 16, split, *sum)),
-                Vector256.Create(Quarter(values + 32, split, *sum), Quarter(values + 48, split, *sum)));
+            return Vector512.Create(Vector256.Create(Quarter(values, split), Quarter(values + 16, split)),
+                Vector256.Create(Quarter(values + 32, split), Quarter(values + 48, split)));
         }
 
         public static void Four(byte* values, byte* x0, byte* x1, byte* x2, byte* x3, long sumAt, short* split,
             out Vector512<int> d0, out Vector512<int> d1, out Vector512<int> d2, out Vector512<int> d3)
         {
-            d0 = One(values, x0, (int*)(x0 + sumAt), split);
-            d1 = One(values, x1, (int*)(x1 + sumAt), split);
-            d2 = One(values, x2, (int*)(x2 + sumAt), split);
-            d3 = One(values, x3, (int*)(x3 + sumAt), split);
+            d0 = One(values, x0, null, split);
+            d1 = One(values, x1, null, split);
+            d2 = One(values, x2, null, split);
+            d3 = One(values, x3, null, split);
         }
 
-        static Vector128<int> Quarter(byte* values, short* split, int sum)
+        static Vector128<int> Quarter(byte* values, short* split)
         {
             var mask = Vector128.Create((short)15);
             int* even = (int*)split, odd = even + 8;
@@ -279,7 +288,7 @@ static unsafe partial class Panel
                 d += (w & mask) * Vector128.Create(even[2 * word]).AsInt16() + ((w >>> 8) & mask) * Vector128.Create(odd[2 * word]).AsInt16();
                 d += ((w >>> 4) & mask) * Vector128.Create(even[2 * word + 1]).AsInt16() + (w >>> 12) * Vector128.Create(odd[2 * word + 1]).AsInt16();
             }
-            return ((d.AsInt32() << 16) >> 16) + (d.AsInt32() >> 16) + Vector128.Create(-8 * sum);
+            return ((d.AsInt32() << 16) >> 16) + (d.AsInt32() >> 16);
         }
 
         static Vector512<int> Scalar(byte* values, byte* x)
@@ -288,7 +297,7 @@ static unsafe partial class Panel
             for (int r = 0; r < Tile.Rows; r++)
             {
                 d[r] = 0;
-                for (int k = 0; k < Tile.K; k++) d[r] += ((((int*)values)[k / 8 * Tile.Rows + r] >> Tile.Shift(DType.Q4, k) & 15) - 8) * (sbyte)x[k];
+                for (int k = 0; k < Tile.K; k++) d[r] += (((int*)values)[k / 8 * Tile.Rows + r] >> Tile.Shift(DType.Q4, k) & 15) * (sbyte)x[k];
             }
             return Vector512.Load(d);
         }

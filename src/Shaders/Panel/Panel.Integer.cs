@@ -19,6 +19,9 @@ static unsafe partial class Panel
     {
         static abstract int TileBytes { get; }
 
+        /// <summary>The dots are those of numbers from 0, to be lessened by <see cref="LessZeros"/>.</summary>
+        static abstract bool HasZero { get; }
+
         static abstract Vector512<int> One(byte* values, byte* x, int* sum, short* split);
 
         /// <summary>The same of four rows: a word of weights is loaded and spread once for all of them. sumAt: from x to its sum, in bytes.</summary>
@@ -72,8 +75,12 @@ static unsafe partial class Panel
             int end = Tile.SliceStart(tiles, slice);
             if (tile == end) continue;
             Vector512<float> acc = default;
-            for (; tile < end; tile++, values += TDots.TileBytes, scales += 2 * Tile.Rows, x += Tile.K)
-                acc = Add(acc, TDots.One(values, x, xSums + tile, split), Lanes.Halves(scales), xScales[tile]);
+            for (; tile < end; tile++, values += TDots.TileBytes, scales += Tile.Rows * (TDots.HasZero ? 3 : 2), x += Tile.K)
+            {
+                var d = TDots.One(values, x, xSums + tile, split);
+                if (TDots.HasZero) d = LessZeros(d, Zeros(scales), xSums[tile]);
+                acc = Add(acc, d, Scales(scales, TDots.HasZero), xScales[tile]);
+            }
             total += acc;
         }
         total.Store(sums);
@@ -91,11 +98,19 @@ static unsafe partial class Panel
             int end = Tile.SliceStart(tiles, slice);
             if (tile == end) continue;
             Vector512<float> acc0 = default, acc1 = default, acc2 = default, acc3 = default;
-            for (; tile < end; tile++, values += TDots.TileBytes, scales += 2 * Tile.Rows)
+            for (; tile < end; tile++, values += TDots.TileBytes, scales += Tile.Rows * (TDots.HasZero ? 3 : 2))
             {
                 long k = (long)tile * Tile.K, toSum = sumAt + tile * 4L - k;
                 TDots.Four(values, x0 + k, x1 + k, x2 + k, x3 + k, toSum, split, out var d0, out var d1, out var d2, out var d3);
-                var scale = Lanes.Halves(scales);
+                if (TDots.HasZero)
+                {
+                    var zeros = Zeros(scales);
+                    d0 = LessZeros(d0, zeros, At(x0, k + toSum));
+                    d1 = LessZeros(d1, zeros, At(x1, k + toSum));
+                    d2 = LessZeros(d2, zeros, At(x2, k + toSum));
+                    d3 = LessZeros(d3, zeros, At(x3, k + toSum));
+                }
+                var scale = Scales(scales, TDots.HasZero);
                 long s = scaleAt + tile * 4L;
                 acc0 = Add(acc0, d0, scale, *(float*)(x0 + s));
                 acc1 = Add(acc1, d1, scale, *(float*)(x1 + s));
@@ -112,6 +127,26 @@ static unsafe partial class Panel
         total2.Store(sums + 2 * Tile.Rows);
         total3.Store(sums + 3 * Tile.Rows);
     }
+
+    /// <summary>Σ (16 q - zero) · x for the rows of a tile: a whole number below 2^21.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static Vector512<int> LessZeros(Vector512<int> dots, Vector512<int> zeros, int xSum) => (dots << 4) - zeros * Vector512.Create(xSum);
+
+    /// <summary>The zeros of a tile's rows, behind its scales.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static Vector512<int> Zeros(byte* scales)
+    {
+        var bytes = Vector128.Load(scales + 2 * Tile.Rows);
+        if (Avx512F.IsSupported) return Avx512F.ConvertToVector512Int32(bytes);
+        Vector128<ushort> low = Vector128.WidenLower(bytes), high = Vector128.WidenUpper(bytes);
+        return Vector512.Create(Vector256.Create(Vector128.WidenLower(low), Vector128.WidenUpper(low)),
+            Vector256.Create(Vector128.WidenLower(high), Vector128.WidenUpper(high))).AsInt32();
+    }
+
+    /// <summary>The scales of a tile's rows: of sixteenths, where there are zeros.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static Vector512<float> Scales(byte* scales, bool sixteenths) =>
+        Lanes.RawHalves(scales) * Vector512.Create(sixteenths ? Lanes.HalfScale / 16 : Lanes.HalfScale);
 
     /// <summary>Rounded at every step: a fused form is not promised by every device.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -55,14 +55,19 @@ static unsafe partial class Panel
         for (int slice = 1, tile = 0; slice <= Tile.Slices; slice++)
         {
             Vector512<float> sum = default;
-            for (int end = Tile.SliceStart(tiles, slice); tile < end; tile++, values += TWord.TileBytes, scales += 2 * Tile.Rows, x += Tile.K)
+            int end = Tile.SliceStart(tiles, slice);
+            for (; tile < end; tile++, values += TWord.TileBytes, scales += Tile.Rows * (TWord.HasZero ? 3 : 2), x += Tile.K)
             {
                 var s = TWord.Scaled ? Vector512<float>.Zero : sum;
+                var zeros = TWord.HasZero ? Vector512.ConvertToSingle(Zeros(scales)) * Vector512.Create(1f / 16) : default;
                 for (int word = 0; word < Tile.K / TWord.PerWord; word++)
                 {
                     var bits = Vector512.Load((int*)values + word * Tile.Rows);
                     for (int j = 0; j < TWord.PerWord; j++)
-                        s = Vector512.FusedMultiplyAdd(TWord.Element(bits, j), Vector512.Create(x[word * TWord.PerWord + j]), s);
+                    {
+                        var w = TWord.HasZero ? TWord.Element(bits, j) - zeros : TWord.Element(bits, j);
+                        s = Vector512.FusedMultiplyAdd(w, Vector512.Create(x[word * TWord.PerWord + j]), s);
+                    }
                 }
                 sum = TWord.Scaled ? Vector512.FusedMultiplyAdd(s, Lanes.Halves(scales), sum) : s;
             }
@@ -77,16 +82,17 @@ static unsafe partial class Panel
         for (int slice = 1, tile = 0; slice <= Tile.Slices; slice++)
         {
             Vector512<float> sum0 = default, sum1 = default, sum2 = default, sum3 = default;
-            for (int end = Tile.SliceStart(tiles, slice); tile < end; tile++, values += TWord.TileBytes, scales += 2 * Tile.Rows)
+            for (int end = Tile.SliceStart(tiles, slice); tile < end; tile++, values += TWord.TileBytes, scales += Tile.Rows * (TWord.HasZero ? 3 : 2))
             {
                 Vector512<float> s0 = default, s1 = default, s2 = default, s3 = default;
                 if (!TWord.Scaled) (s0, s1, s2, s3) = (sum0, sum1, sum2, sum3);
+                var zeros = TWord.HasZero ? Vector512.ConvertToSingle(Zeros(scales)) * Vector512.Create(1f / 16) : default;
                 for (int word = 0; word < Tile.K / TWord.PerWord; word++)
                 {
                     var bits = Vector512.Load((int*)values + word * Tile.Rows);
                     for (int j = 0; j < TWord.PerWord; j++)
                     {
-                        var w = TWord.Element(bits, j);
+                        var w = TWord.HasZero ? TWord.Element(bits, j) - zeros : TWord.Element(bits, j);
                         int k = tile * Tile.K + word * TWord.PerWord + j;
                         s0 = Vector512.FusedMultiplyAdd(w, Vector512.Create(x0[k]), s0);
                         s1 = Vector512.FusedMultiplyAdd(w, Vector512.Create(x1[k]), s1);
@@ -118,6 +124,7 @@ static unsafe partial class Panel
         static abstract int PerWord { get; }
         static abstract int TileBytes { get; }
         static abstract bool Scaled { get; }
+        static abstract bool HasZero { get; }
 
         static abstract Vector512<float> Element(Vector512<int> words, int j);
     }
@@ -127,6 +134,7 @@ static unsafe partial class Panel
         public static int PerWord => 1;
         public static int TileBytes => 2048;
         public static bool Scaled => false;
+        public static bool HasZero => false;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector512<float> Element(Vector512<int> words, int j) => words.AsSingle();
@@ -137,6 +145,7 @@ static unsafe partial class Panel
         public static int PerWord => 2;
         public static int TileBytes => 1024;
         public static bool Scaled => false;
+        public static bool HasZero => false;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector512<float> Element(Vector512<int> words, int j) =>
@@ -148,6 +157,7 @@ static unsafe partial class Panel
         public static int PerWord => 2;
         public static int TileBytes => 1024;
         public static bool Scaled => false;
+        public static bool HasZero => false;
 
         // Multiplying each element costs more than once at the end, but 2^-112 · x leaves the range of floats for small x.
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -160,6 +170,7 @@ static unsafe partial class Panel
         public static int PerWord => 4;
         public static int TileBytes => 512;
         public static bool Scaled => true;
+        public static bool HasZero => false;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector512<float> Element(Vector512<int> words, int j) =>
@@ -171,9 +182,10 @@ static unsafe partial class Panel
         public static int PerWord => 8;
         public static int TileBytes => 256;
         public static bool Scaled => true;
+        public static bool HasZero => true;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector512<float> Element(Vector512<int> words, int j) =>
-            Vector512.ConvertToSingle(((words >>> (j % 4 * 8 + j / 4 * 4)) & Vector512.Create(15)) - Vector512.Create(8));
+            Vector512.ConvertToSingle((words >>> (j % 4 * 8 + j / 4 * 4)) & Vector512.Create(15));
     }
 }

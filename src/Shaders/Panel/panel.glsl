@@ -6,6 +6,7 @@ const int THREADS = SLICES * SLICE_THREADS;
 const int WORDS = TILE_K / WORD_K;
 const int LOADED = min(WORDS, 8);              // words of each row that are under way at once
 const int TILE_BYTES = TILE_ROWS * WORDS * WORD_BYTES;
+const int SCALE_BYTES = TILE_ROWS * (WORD_K == 8 ? 3 : WORD_K == 4 ? 2 : 0); // of a tile
 
 layout(local_size_x = THREADS) in;
 
@@ -17,12 +18,7 @@ int xStride(int inner) { return pad(inner) * 4; }
 
 // Bytes of a matrix of panels, scales included.
 uint64_t panelBytes(int outer, int inner) {
-#if WORD_K >= 4
-    const int SCALES = TILE_ROWS * 2;
-#else
-    const int SCALES = 0;
-#endif
-    return uint64_t((outer + TILE_ROWS - 1) / TILE_ROWS) * tiles(inner) * (TILE_BYTES + SCALES);
+    return uint64_t((outer + TILE_ROWS - 1) / TILE_ROWS) * tiles(inner) * (TILE_BYTES + SCALE_BYTES);
 }
 
 uint64_t xRows[TILE_TOKENS]; // addresses of the activations; set by the caller
@@ -40,14 +36,14 @@ ivec4 wordDots(uvec4 w, uint q) {
 #endif
 }
 
-// The float products of 4 rows' words with WORD_K activations, added to sum.
-vec4 wordProducts(uvec4 w, Floats x, vec4 sum) {
+// The float products of 4 rows' words with WORD_K activations, added to sum. zero: what Q4's numbers are too large by.
+vec4 wordProducts(uvec4 w, vec4 zero, Floats x, vec4 sum) {
 #if WORD_K >= 4
     vec4 v = vec4(x.at[0], x.at[1], x.at[2], x.at[3]);
 #if WORD_K == 8
     vec4 u = vec4(x.at[4], x.at[5], x.at[6], x.at[7]);
-    sum += vec4(dot(signedLow(w.x >> 4), u), dot(signedLow(w.y >> 4), u), dot(signedLow(w.z >> 4), u), dot(signedLow(w.w >> 4), u));
-    return sum + vec4(dot(signedLow(w.x), v), dot(signedLow(w.y), v), dot(signedLow(w.z), v), dot(signedLow(w.w), v));
+    for (int r = 0; r < 4; r++) sum[r] += dot(lowHalves(w[r]) - zero[r], v) + dot(lowHalves(w[r] >> 4) - zero[r], u);
+    return sum;
 #else
     return sum + vec4(dot(vec4(signedBytes(w.x)), v), dot(vec4(signedBytes(w.y)), v), dot(vec4(signedBytes(w.z)), v), dot(vec4(signedBytes(w.w)), v));
 #endif
@@ -68,13 +64,19 @@ vec4 wordProducts(uvec4 w, Floats x, vec4 sum) {
 void panelRows(uint64_t w, int outer, int inner, int panel, int tokens, int thread) {
     int slice = thread / SLICE_THREADS, row = thread % SLICE_THREADS * 4, allTiles = tiles(inner);
     uint64_t values = w + (uint64_t(panel) * allTiles * WORDS * TILE_ROWS + row) * WORD_BYTES;
-    uint64_t scales = w + uint64_t((outer + TILE_ROWS - 1) / TILE_ROWS) * allTiles * TILE_BYTES + (uint64_t(panel) * allTiles * TILE_ROWS + row) * 2;
+    uint64_t scales = w + uint64_t((outer + TILE_ROWS - 1) / TILE_ROWS) * allTiles * TILE_BYTES + uint64_t(panel) * allTiles * SCALE_BYTES;
     vec4 sums[TILE_TOKENS]; // of the thread's rows
     for (int t = 0; t < TILE_TOKENS; t++) sums[t] = vec4(0);
     for (int tile = allTiles * slice / SLICES; tile < allTiles * (slice + 1) / SLICES; tile++) {
 #if WORD_K >= 4
-        uvec2 s = Pairs(scales + tile * TILE_ROWS * 2).at[0];
+        uvec2 s = Pairs(scales + uint64_t(tile) * SCALE_BYTES + row * 2).at[0];
         vec4 scale = vec4(unpackHalf2x16(s.x), unpackHalf2x16(s.y));
+#endif
+        vec4 zero = vec4(0);
+#if WORD_K == 8
+        uint z = Words(scales + uint64_t(tile) * SCALE_BYTES + TILE_ROWS * 2 + row).at[0];
+        ivec4 zeros = ivec4(z, z >> 8, z >> 16, z >> 24) & 255; // in sixteenths
+        zero = vec4(zeros) / 16;
 #endif
         for (int part = 0; part < WORDS; part += LOADED) {
             uvec4 words[LOADED]; // a word of each of 4 rows
@@ -89,12 +91,17 @@ void panelRows(uint64_t w, int outer, int inner, int panel, int tokens, int thre
                     dots += wordDots(words[i] & LOW_HALVES, low[2 * i]) + wordDots(words[i] >> 4 & LOW_HALVES, low[2 * i + 1]);
                     dots += wordDots(words[i + 2] & LOW_HALVES, high[2 * i]) + wordDots(words[i + 2] >> 4 & LOW_HALVES, high[2 * i + 1]);
                 }
-                dots -= 8 * Ints(xRows[t] + allTiles * (TILE_K + 4)).at[tile]; // of each weight, times the sum of the activations
+                dots = 16 * dots - zeros * Ints(xRows[t] + allTiles * (TILE_K + 4)).at[tile]; // the sum of the activations
 #else
                 for (int i = 0; i < 4; i++) dots += wordDots(words[i], low[i]) + wordDots(words[i + 4], high[i]);
 #endif
                 // rounded at every step, in the order that all devices follow
-                precise vec4 term = vec4(dots) * (scale * Floats(xRows[t] + allTiles * TILE_K).at[tile]);
+#if WORD_K == 8
+                vec4 unit = scale / 16;
+#else
+                vec4 unit = scale;
+#endif
+                precise vec4 term = vec4(dots) * (unit * Floats(xRows[t] + allTiles * TILE_K).at[tile]);
                 precise vec4 sum = sums[t] + term;
                 sums[t] = sum;
 #else
@@ -104,7 +111,7 @@ void panelRows(uint64_t w, int outer, int inner, int panel, int tokens, int thre
 #else
                 vec4 sum = sums[t];
 #endif
-                for (int i = 0; i < LOADED; i++) sum = wordProducts(words[i], Floats(x + i * WORD_K * 4), sum);
+                for (int i = 0; i < LOADED; i++) sum = wordProducts(words[i], zero, Floats(x + i * WORD_K * 4), sum);
 #if WORD_K >= 4
                 sum = fma(sum, scale, sums[t]);
 #endif
