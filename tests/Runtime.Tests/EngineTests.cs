@@ -63,7 +63,8 @@ public class EngineTests(TrainedModel model) : IClassFixture<TrainedModel>
     {
         var data = new TheoryData<string, string, DType>();
         foreach (var row in GoldenTests.Trained().Select(r => r.Data))
-            foreach (var type in allowed.Keys) data.Add(row.Item1, row.Item2, type);
+            foreach (var type in allowed.Keys)
+                if (type == DType.Q8 || row.Item1 == "host") data.Add(row.Item1, row.Item2, type); // products have the same bits elsewhere
         return data;
     }
 

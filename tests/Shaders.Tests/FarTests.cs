@@ -148,7 +148,7 @@ public class FarTests(OpenDevices devices) : IClassFixture<OpenDevices>
         foreach (var type in OpCases.WeightTypes)
         {
             int bits = WeightFormat.Of(type).Bits;
-            Int128 tile = 512 * bits / 8, scales = bits < 16 ? 32 : 0;
+            Int128 tile = 512 * bits / 8, scales = type switch { DType.Q8 => 32, DType.Q4 => 48, _ => 0 };
             Same((Int128)(Many / 16) * 256 * tile, Tile.ScalePlane(type, Many, 8192));
             Same((Int128)(Many / 16) * 256 * (tile + scales), Tile.Bytes(type, Many, 8192));
             Same((Int128)(Many / 16 - 1) * 256 * tile + 255 * tile + tile - (bits + 7) / 8, Tile.ValueOffset(type, 8192, Many - 1, 8191));
@@ -156,6 +156,8 @@ public class FarTests(OpenDevices devices) : IClassFixture<OpenDevices>
             Same((Int128)(1L << 40) + 511 * (256 * 256 * (tile + scales)), experts.Expert(511).Offset);
         }
         Same(((Int128)Many * 256 - 1) * 32 + 30, Tile.ScaleOffset(DType.Q8, 8192, 16 * Many - 1, 8191));
+        Same(((Int128)Many * 256 - 1) * 48 + 30, Tile.ScaleOffset(DType.Q4, 8192, 16 * Many - 1, 8191));
+        Same(((Int128)Many * 256 - 1) * 48 + 47, Tile.ZeroOffset(DType.Q4, 8192, 16 * Many - 1, 8191));
         Same((Int128)Many * 151936 * 4, Rows.Bytes(DType.F32, Many, 151936));
         Assert.Equal(1UL << 40, Tensor.OfRows(new Nowhere(1L << 50), 1L << 40, DType.F32, Many, 151936).Address);
     }

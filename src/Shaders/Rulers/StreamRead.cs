@@ -16,7 +16,7 @@ public static unsafe partial class StreamReadOp
 
     /// <param name="Units">Units of x.</param>
     /// <param name="UnitQuads">16-byte words of a unit.</param>
-    /// <param name="Streams">On the host: units that a thread reads side by side, 1 to 8.</param>
+    /// <param name="Streams">On the host: units that a thread reads side by side, 1 to 8, as far from each other as x allows.</param>
     /// <param name="Ahead">On the host: bytes between what is read and what is prefetched; 0: no prefetch.</param>
     public readonly record struct Args(int Units, int UnitQuads, int Streams, int Ahead);
 
@@ -63,22 +63,30 @@ public static unsafe partial class StreamReadOp
     {
         var a = call.Args<Args>();
         var sums = stackalloc Vector512<int>[MaxStreams];
+        int* units = stackalloc int[MaxStreams];
         for (int unit = begin; unit < end; unit += a.Streams)
         {
             int streams = Math.Min(a.Streams, end - unit);
-            for (int s = 0; s < streams; s++) sums[s] = default;
-            byte* first = call.At<byte>(X) + (long)unit * UnitBytes;
+            for (int s = 0; s < streams; s++) (sums[s], units[s]) = (default, Far(unit + s, a));
             for (int offset = 0; offset < UnitBytes; offset += VisitBytes)
                 for (int s = 0; s < streams; s++)
                 {
-                    byte* at = first + (long)s * UnitBytes + offset;
+                    byte* at = call.At<byte>(X) + (long)units[s] * UnitBytes + offset;
                     if (a.Ahead > 0 && Sse.IsSupported)
                         for (int line = 0; line < VisitBytes; line += 64) Sse.Prefetch0(at + a.Ahead + line);
                     int* words = (int*)at;
                     sums[s] += (Vector512.Load(words) + Vector512.Load(words + 16)) + (Vector512.Load(words + 32) + Vector512.Load(words + 48))
                         + ((Vector512.Load(words + 64) + Vector512.Load(words + 80)) + (Vector512.Load(words + 96) + Vector512.Load(words + 112)));
                 }
-            for (int s = 0; s < streams; s++) call.At<int>(Y)[unit + s] = Vector512.Sum(sums[s]);
+            for (int s = 0; s < streams; s++) call.At<int>(Y)[units[s]] = Vector512.Sum(sums[s]);
         }
+    }
+
+    /// <summary>The unit that is read as the <paramref name="i"/>-th: every stream has a part of x to itself, since streams that lie near
+    /// share banks of memory.</summary>
+    static int Far(int i, in Args a)
+    {
+        int part = a.Units / a.Streams;
+        return i < part * a.Streams ? i % a.Streams * part + i / a.Streams : i;
     }
 }
