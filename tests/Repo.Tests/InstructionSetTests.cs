@@ -36,7 +36,12 @@ public class InstructionSetTests
     {
         var run = Start("Bench", off, "logits", "--model", model, "--device", "host", "--tokens", string.Join(',', Enumerable.Range(5, 70)), "--json");
         Assert.Equal("", run.Errors);
-        return JsonDocument.Parse(run.Output).RootElement.GetProperty("hash").GetString()!;
+        using var json = JsonDocument.Parse(run.Output);
+        string device = json.RootElement.GetProperty("device").GetString()!;
+        foreach (var (set, name) in new[] { ("AVXVNNI", "AVX-VNNI"), ("AVX512", "AVX-512"), ("AVX2", "AVX2") }) // what is off is not used
+            if (off.Split(' ').Contains($"Enable{set}")) Assert.DoesNotContain(name, device);
+        if (off == "EnableHWIntrinsic") Assert.Contains("portable", device);
+        return json.RootElement.GetProperty("hash").GetString()!;
     }
 
     static Command Start(string project, string off, params string[] arguments)
