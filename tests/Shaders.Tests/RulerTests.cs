@@ -13,13 +13,18 @@ public class RulerTests
     [Theory, MemberData(nameof(Devices))]
     public void Every_byte_is_read_in_every_pattern(string name)
     {
-        const int Units = 13, Words = StreamReadOp.UnitBytes / 4; // not a multiple of any number of streams
-        var words = new int[Units * Words];
+        foreach (int pages in new[] { 1, 3 }) Read(name, pages * StreamReadOp.GpuUnitBytes / 4);
+    }
+
+    static void Read(string name, int length)
+    {
+        const int Units = 5;
+        var words = new int[Units * length];
         new Random(1).NextBytes(MemoryMarshal.AsBytes(words.AsSpan()));
-        int[] expected = [.. Enumerable.Range(0, Units).Select(u => words.AsSpan(u * Words, Words).ToArray().Aggregate(0, (a, b) => unchecked(a + b)))];
+        int[] expected = [.. Enumerable.Range(0, Units).Select(u => words.AsSpan(u * length, length).ToArray().Aggregate(0, (a, b) => unchecked(a + b)))];
         using var device = TestDevices.Open(name);
         using DeviceMemory data = device.Allocate(words.Length * 4L), sums = device.Allocate(Units * 4);
-        Tensor x = Tensor.Packed(data, 0, DType.I32, Units, Words), y = Tensor.Packed(sums, 0, DType.I32, 1, Units);
+        Tensor x = Tensor.Packed(data, 0, DType.I32, Units, length), y = Tensor.Packed(sums, 0, DType.I32, 1, Units);
         device.Write(x, MemoryMarshal.AsBytes<int>(words));
         foreach (var (streams, ahead) in StreamReadOp.HostPatterns)
         {

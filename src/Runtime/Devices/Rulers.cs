@@ -10,29 +10,32 @@ public readonly record struct Peak(DType Type, string Arithmetic, double PerSeco
 /// <summary>The limits that percentages refer to, measured: many repeats in one recording, by the device's clock, the best of several.</summary>
 public static class Rulers
 {
-    const double BandwidthSeconds = 0.25, PeakSeconds = 0.1, TrialSeconds = 0.01, ReplaySeconds = 0.01;
+    const double BandwidthSeconds = 1, PeakSeconds = 0.1, TrialSeconds = 0.01, ReplaySeconds = 0.01;
     const int Rounds = 2, MaxRepeats = 64, MaxLanes = 1 << 20, LongRounds = 2048;
 
     /// <summary>Bytes per second of reading memory that no cache holds; 0 where there is too little memory to tell.</summary>
     /// <param name="device">What is measured.</param>
     /// <param name="maxBytes">What is read, if there is so much; never less than the device's <see cref="IDevice.UncachedBytes"/>.</param>
     /// <param name="patterns">Ways of walking it, of which the fastest counts.</param>
-    public static double Bandwidth(IDevice device, long maxBytes, ReadOnlySpan<(int Streams, int Ahead)> patterns)
+    /// <param name="units">Parts that are read side by side; 0: as many as have the length that suits a GPU.</param>
+    public static double Bandwidth(IDevice device, long maxBytes, ReadOnlySpan<(int Streams, int Ahead)> patterns, int units = 0)
     {
         for (long bytes = maxBytes; bytes >= device.UncachedBytes; bytes /= 2)
             try
             {
-                if (bytes <= device.FreeBytes / 2) return Bandwidth(device, (int)(bytes / StreamReadOp.UnitBytes), patterns);
+                if (bytes <= device.FreeBytes / 2) return BandwidthOf(device, bytes, patterns, units);
             }
             catch (Exception e) when (e is TesseraException and not DeviceLostException or OutOfMemoryException) { } // not so much
         return 0;
     }
 
-    static double Bandwidth(IDevice device, int units, ReadOnlySpan<(int Streams, int Ahead)> patterns)
+    static double BandwidthOf(IDevice device, long bytes, ReadOnlySpan<(int Streams, int Ahead)> patterns, int units)
     {
-        long bytes = (long)units * StreamReadOp.UnitBytes;
+        int pages = (int)(bytes / StreamReadOp.GpuUnitBytes), perUnit = Math.Max(1, units == 0 ? 1 : pages / units);
+        units = pages / perUnit;
+        bytes = (long)units * perUnit * StreamReadOp.GpuUnitBytes;
         using DeviceMemory data = device.Allocate(bytes), sums = device.Allocate(units * 4L);
-        Tensor x = Tensor.Packed(data, 0, DType.I32, units, StreamReadOp.UnitBytes / 4), y = Tensor.Packed(sums, 0, DType.I32, 1, units);
+        Tensor x = Tensor.Packed(data, 0, DType.I32, units, perUnit * (StreamReadOp.GpuUnitBytes / 4)), y = Tensor.Packed(sums, 0, DType.I32, 1, units);
         Touch(device, x);
         var recordings = new List<Recording>();
         try

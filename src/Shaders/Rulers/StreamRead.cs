@@ -7,16 +7,17 @@ namespace Tessera.Shaders;
 /// <summary>
 /// y[u] = the sum of the words of unit u of x: how fast a device reads memory that no cache holds. A ruler: no model calls it, no catalogue lists it.
 /// </summary>
-/// <remarks>x: I32 (units, <see cref="UnitBytes"/> / 4) packed. y: I32 (1, units) packed; sums wrap.</remarks>
+/// <remarks>x: I32 (units, words) packed, words a multiple of <see cref="GpuUnitBytes"/> / 4. y: I32 (1, units) packed; sums wrap.</remarks>
 public static unsafe partial class StreamReadOp
 {
-    public const int UnitBytes = 128 << 10;
+    /// <summary>What a workgroup reads; a host thread has one unit, as long as what is read lets it be.</summary>
+    public const int GpuUnitBytes = 128 << 10;
 
-    const int VisitBytes = 512, MaxStreams = 8;
+    const int VisitBytes = 512, MaxStreams = 8; // the host's
 
     /// <param name="Units">Units of x.</param>
     /// <param name="UnitQuads">16-byte words of a unit.</param>
-    /// <param name="Streams">On the host: units that a thread reads side by side, 1 to 8, as far from each other as x allows.</param>
+    /// <param name="Streams">On the host: parts of a unit that are read side by side: 1, 2, 4 or 8.</param>
     /// <param name="Ahead">On the host: bytes between what is read and what is prefetched; 0: no prefetch.</param>
     public readonly record struct Args(int Units, int UnitQuads, int Streams, int Ahead);
 
@@ -41,18 +42,19 @@ public static unsafe partial class StreamReadOp
     {
         public void StreamRead(Tensor x, Tensor y, int streams, int ahead)
         {
-            Shape.Require("StreamRead", x.Cols * 4 == UnitBytes && y.Cols == x.RowCount && streams is >= 1 and <= MaxStreams && ahead >= 0,
-                $"x i32 (units, {UnitBytes / 4}), y i32 (1, units)", x, y);
-            gpu.Launch(Kernel, new Args(x.RowCount, UnitBytes / 16, streams, ahead), x, y);
+            Shape.Require("StreamRead", x.Cols * 4 % GpuUnitBytes == 0 && y.Cols == x.RowCount && streams is 1 or 2 or 4 or MaxStreams && ahead >= 0,
+                $"x i32 (units, a multiple of {GpuUnitBytes / 4}), y i32 (1, units)", x, y);
+            gpu.Launch(Kernel, new Args(x.RowCount, x.Cols / 4, streams, ahead), x, y);
         }
     }
 
     static void Reference(Call call, int begin, int end)
     {
+        int words = call.Args<Args>().UnitQuads * 4;
         for (int unit = begin; unit < end; unit++)
         {
             int sum = 0;
-            foreach (int word in new ReadOnlySpan<int>(call.At<byte>(X) + (long)unit * UnitBytes, UnitBytes / 4)) sum += word;
+            foreach (int word in new ReadOnlySpan<int>(call.At<int>(X) + (long)unit * words, words)) sum += word;
             call.At<int>(Y)[unit] = sum;
         }
     }
@@ -62,31 +64,23 @@ public static unsafe partial class StreamReadOp
     static void Host(Call call, int begin, int end)
     {
         var a = call.Args<Args>();
-        var sums = stackalloc Vector512<int>[MaxStreams];
-        int* units = stackalloc int[MaxStreams];
-        for (int unit = begin; unit < end; unit += a.Streams)
+        long unitBytes = a.UnitQuads * 16L, part = unitBytes / a.Streams;
+        for (int unit = begin; unit < end; unit++)
         {
-            int streams = Math.Min(a.Streams, end - unit);
-            for (int s = 0; s < streams; s++) (sums[s], units[s]) = (default, Far(unit + s, a));
-            for (int offset = 0; offset < UnitBytes; offset += VisitBytes)
-                for (int s = 0; s < streams; s++)
+            byte* first = call.At<byte>(X) + unit * unitBytes;
+            Vector512<int> s0 = default, s1 = default, s2 = default, s3 = default; // a single sum would be waited for
+            for (long offset = 0; offset < part; offset += VisitBytes)
+                for (byte* at = first + offset; at < first + unitBytes; at += part)
                 {
-                    byte* at = call.At<byte>(X) + (long)units[s] * UnitBytes + offset;
                     if (a.Ahead > 0 && Sse.IsSupported)
                         for (int line = 0; line < VisitBytes; line += 64) Sse.Prefetch0(at + a.Ahead + line);
                     int* words = (int*)at;
-                    sums[s] += (Vector512.Load(words) + Vector512.Load(words + 16)) + (Vector512.Load(words + 32) + Vector512.Load(words + 48))
-                        + ((Vector512.Load(words + 64) + Vector512.Load(words + 80)) + (Vector512.Load(words + 96) + Vector512.Load(words + 112)));
+                    s0 += Vector512.Load(words) + Vector512.Load(words + 16);
+                    s1 += Vector512.Load(words + 32) + Vector512.Load(words + 48);
+                    s2 += Vector512.Load(words + 64) + Vector512.Load(words + 80);
+                    s3 += Vector512.Load(words + 96) + Vector512.Load(words + 112);
                 }
-            for (int s = 0; s < streams; s++) call.At<int>(Y)[units[s]] = Vector512.Sum(sums[s]);
+            call.At<int>(Y)[unit] = Vector512.Sum((s0 + s1) + (s2 + s3));
         }
-    }
-
-    /// <summary>The unit that is read as the <paramref name="i"/>-th: every stream has a part of x to itself, since streams that lie near
-    /// share banks of memory.</summary>
-    static int Far(int i, in Args a)
-    {
-        int part = a.Units / a.Streams;
-        return i < part * a.Streams ? i % a.Streams * part + i / a.Streams : i;
     }
 }

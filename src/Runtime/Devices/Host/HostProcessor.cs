@@ -36,7 +36,7 @@ static class HostProcessor
     /// <summary>
     /// Four times what the last caches hold together, as far as the system tells it, between what they hold in most machines and what is quickly read.
     /// </summary>
-    public static long UncachedBytes { get; } = Math.Clamp(4 * LastCacheBytes("/sys/devices/system/cpu"), 192 << 20, 1 << 30);
+    public static long UncachedBytes { get; } = Math.Clamp(4 * LastCacheBytes("/sys/devices/system/cpu"), 512 << 20, 1 << 30);
 
     /// <summary>The bytes of all last caches of the processors in a folder like Linux's; 0 where it tells nothing.</summary>
     internal static long LastCacheBytes(string folder)

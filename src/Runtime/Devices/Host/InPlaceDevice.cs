@@ -74,7 +74,7 @@ public abstract unsafe class InPlaceDevice : IDevice
 
     public long UncachedBytes => HostProcessor.UncachedBytes;
 
-    public double MeasureBandwidth() => bandwidth ??= Rulers.Bandwidth(this, UncachedBytes, StreamReadOp.HostPatterns);
+    public double MeasureBandwidth() => bandwidth ??= Rulers.Bandwidth(this, UncachedBytes, StreamReadOp.HostPatterns, team.Threads);
 
     public void Dispose() => team.Dispose();
 
