@@ -31,7 +31,8 @@ static class KldReport
         int positions = windows.Sum(w => w.Length);
         if (positions == 0) throw new TesseraException($"{r.Text ?? r.TokensFile}: expected at least one token");
         using var device = DeviceCatalog.Open(r.Device);
-        var limits = new BatchLimits(Chunk, Chunk, 1, (windows.Max(w => w.Length) + KvBlock.Tokens - 1) / KvBlock.Tokens, 0);
+        int blocks = (windows.Max(w => w.Length) + KvBlock.Tokens - 1) / KvBlock.Tokens;
+        var limits = new BatchLimits(Chunk, Chunk, blocks, 1, blocks, 0);
         using LoadedModel loaded = LoadedModel.From(file, device, stop: stop), baseLoaded = LoadedModel.From(baseFile, device, stop: stop);
         using Runner model = Make(loaded, file, r.Numerics), against = Make(baseLoaded, baseFile, Numerics.Exact);
         var sums = new Divergence(file.Index.Config.Vocabulary, positions);
@@ -52,8 +53,12 @@ static class KldReport
                 """));
         return 0;
 
-        Runner Make(LoadedModel of, TiledFile from, Numerics kind) =>
-            new(device, from.Index.Config, of.Weights, kind, from.Index.Config.Vocabulary, limits);
+        Runner Make(LoadedModel of, TiledFile from, Numerics kind)
+        {
+            var runner = new Runner(device, from.Index.Config, of.Weights, kind, from.Index.Config.Vocabulary, limits);
+            runner.Cache.SetRuns();
+            return runner;
+        }
     }
 
     static string Number(double? value) => value is { } v ? v.ToString("f4", CultureInfo.InvariantCulture) : "of no token";
@@ -72,8 +77,6 @@ static class KldReport
 
     static void Compare(Runner model, Runner against, int[] ids, Divergence sums, CancellationToken stop)
     {
-        model.Cache.Truncate(0, 0);
-        against.Cache.Truncate(0, 0);
         for (int at = 0; at < ids.Length; at += Chunk)
         {
             stop.ThrowIfCancellationRequested();

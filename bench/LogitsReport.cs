@@ -22,7 +22,8 @@ static class LogitsReport
         var config = file.Index.Config;
         int[] ids = Ids(tokens, config);
         int blocks = (ids.Length + KvBlock.Tokens - 1) / KvBlock.Tokens;
-        using var runner = new Runner(device, config, loaded.Weights, numerics, config.Vocabulary, new BatchLimits(Chunk, Chunk, 1, blocks, 0));
+        using var runner = new Runner(device, config, loaded.Weights, numerics, config.Vocabulary, new BatchLimits(Chunk, Chunk, blocks, 1, blocks, 0));
+        runner.Cache.SetRuns();
         var best = new int[2 * CandidatesOp.Kept];
         var logits = new float[config.Vocabulary];
         var hash = new XxHash32();

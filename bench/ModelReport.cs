@@ -33,12 +33,14 @@ static class ModelReport
         if (length > config.Context) throw new TesseraException($"--depth and --pp or --tg: expected at most {config.Context} tokens together, found {length}");
         long start = Stopwatch.GetTimestamp();
         using var device = DeviceCatalog.Open(r.Device, r.Threads);
-        var limits = new BatchLimits(Math.Max(Chunk, r.Streams), r.Streams, r.Streams, (length + KvBlock.Tokens - 1) / KvBlock.Tokens, 0);
+        int blocks = (length + KvBlock.Tokens - 1) / KvBlock.Tokens; // of a stream
+        var limits = new BatchLimits(Math.Max(Chunk, r.Streams), r.Streams, checked(r.Streams * blocks), r.Streams, blocks, 0);
         DType? kv = r.Kv is null ? null : SegmentTypes.Panels(r.Kv);
         DType type = SegmentTypes.Panels(file?.Find(config.Tied ? "embedding" : "head").Type ?? r.DType) ?? DType.F32;
         Fitting(name, file?.Bytes ?? Synthetic.Bytes(config, type), Runner.Bytes(config, type, r.Numerics, limits, kv), r.Streams, length, device);
         using var loaded = file is not null ? LoadedModel.From(file, device) : Synthetic.Make(config, type, device);
         using var runner = new Runner(device, config, loaded.Weights, r.Numerics, config.Vocabulary, limits, kv);
+        runner.Cache.SetRuns();
         double loadSeconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
 
         if (r.Depth > MaxFilled) Touch(device, runner.Cache); // computing them would take longer than all else; time does not depend on what the cache holds
@@ -52,14 +54,8 @@ static class ModelReport
         var allocated = new long[r.Runs];
         for (int run = 0; run < r.Runs; run++)
         {
-            for (int s = 0; s < r.Streams; s++)
-            {
-                runner.Cache.Truncate(s, 0);
-                if (r.Depth is > 0 and <= MaxFilled) Fill(runner, random, s, 0, r.Depth);
-                else if (r.Depth > 0) runner.Cache.Slot(s, r.Depth - 1);
-            }
+            for (int s = 0; s < r.Streams && r.Depth is > 0 and <= MaxFilled; s++) Fill(runner, random, s, 0, r.Depth);
             prefill[run] = r.Prefill / Timed(() => Fill(runner, random, 0, r.Depth, r.Prefill));
-            runner.Cache.Truncate(0, r.Depth);
             DecodeSteps(runner, random, r.Streams, r.Depth, 1);
             long before = GC.GetTotalAllocatedBytes(precise: true);
             long began = Stopwatch.GetTimestamp();
@@ -86,7 +82,6 @@ static class ModelReport
         int perToken = config.Moe?.Active ?? 0;
         long seen = (long)r.Streams * (r.Depth + 1);
         StageTable.Print("decode step", runner, config.Layers, new Workload(r.Streams, seen, seen, perToken), bandwidth);
-        runner.Cache.Truncate(0, r.Depth);
         int tokens = Math.Min(r.Prefill, Chunk);
         Fill(runner, random, 0, r.Depth, tokens);
         StageTable.Print("prefill step", runner, config.Layers, Workload.Chunk(tokens, r.Depth, perToken), bandwidth);

@@ -82,6 +82,7 @@ public sealed class Engine : IDisposable
         Template = file.Has("chat_template") ? new ChatTemplate(System.Text.Encoding.UTF8.GetString(file.Span(file.Find("chat_template")))) : null;
         stop.ThrowIfCancellationRequested();
         Runner = new Runner(device, file.Index.Config, Model.Weights, options.Numerics, RealIds, Limits, options.Cache?.Cache());
+        Runner.Cache.SetRuns();
     }
 
     /// <summary>Maps a tiled file and puts its model on a device.</summary>

@@ -121,7 +121,6 @@ public sealed class Generation
         common = Math.Min(common, Math.Min(prompt.Length, cached.Count) - 1);
         common = Math.Max(common, 0);
         cached.RemoveRange(common, cached.Count - common);
-        engine.Runner.Cache.Truncate(0, common);
         return common;
     }
 

@@ -112,11 +112,12 @@ public sealed class KldTests(KldTests.Files files) : IClassFixture<KldTests.File
         using var device = DeviceCatalog.Open("host");
         using var loaded = LoadedModel.From(file, device);
         var config = file.Index.Config;
-        using var runner = new Runner(device, config, loaded.Weights, numerics, config.Vocabulary, new BatchLimits(512, 512, 1, 512 / KvBlock.Tokens, 0));
+        using var runner = new Runner(device, config, loaded.Weights, numerics, config.Vocabulary,
+            new BatchLimits(512, 512, 512 / KvBlock.Tokens, 1, 512 / KvBlock.Tokens, 0));
+        runner.Cache.SetRuns();
         var all = new List<double[]>();
         foreach (int[] ids in sequences)
         {
-            runner.Cache.Truncate(0, 0);
             runner.Batch.Clear();
             for (int i = 0; i < ids.Length; i++) runner.Batch.Add(ids[i], 0, i, wanted: true);
             runner.Run();

@@ -86,7 +86,10 @@ public static class Fit
     internal static BatchLimits Limits(int context)
     {
         int blocks = (context + KvBlock.Tokens - 1) / KvBlock.Tokens;
-        return new(Math.Min(Engine.PrefillTokens, blocks * KvBlock.Tokens), 1, 1, blocks, blocks * KvBlock.Tokens, 1); // a penalty for each token
+        const int Sequences = 1;
+        int pool = Sequences * blocks;
+        return new(Math.Min(Engine.PrefillTokens, blocks * KvBlock.Tokens), Sequences, pool, Sequences, blocks,
+            Edits: blocks * KvBlock.Tokens, RuleSets: Sequences);                                    // a penalty for each token
     }
 
     static string Needs(FitRequest request, FitPlan plan) =>
@@ -115,8 +118,8 @@ public static class Fit
     static FitPlan At(FitRequest request, int context, long free, long maxAllocation)
     {
         var (limits, c) = (Limits(context), request.Config);
-        long cache = Cache.KvCache.Bytes(request.Cache, c.Layers, c.KvHeads, c.HeadDim, limits.Sequences, limits.BlocksPerSequence);
-        long layer = Cache.KvCache.LayerBytes(request.Cache, c.KvHeads, c.HeadDim, limits.Sequences, limits.BlocksPerSequence);
+        long cache = Cache.KvCache.Bytes(request.Cache, c.Layers, c.KvHeads, c.HeadDim, limits.Blocks);
+        long layer = Cache.KvCache.LayerBytes(request.Cache, c.KvHeads, c.HeadDim, limits.Blocks);
         var activations = new Allocation("what a step computes", Activations.Bytes(c, request.Matrices, request.Numerics, limits));
         var largest = new[] { request.LargestWeights, new Allocation($"the cache of a layer ({context} tokens, {request.Cache.Name()})", layer), activations }
             .MaxBy(a => a.Bytes);

@@ -24,9 +24,10 @@ public sealed class Runner : IDisposable
     public Runner(IDevice device, Qwen3Config config, Qwen3Weights weights, Numerics numerics, int realIds, BatchLimits limits, DType? cache = null)
     {
         (this.device, this.config, this.weights, this.numerics, RealIds, Limits) = (device, config, weights, numerics, realIds, limits);
-        rope = new Rope(config.Rope, config.HeadDim, config.Context);
+        rope = new Rope(config.Rope, config.HeadDim, config.Context, limits.BlocksPerSequence * KvBlock.Tokens);
         angles = new float[limits.Tokens * config.HeadDim];
-        Cache = new KvCache(device, cache ?? numerics.Cache(), config.Layers, config.KvHeads, config.HeadDim, limits.Sequences, limits.BlocksPerSequence);
+        Cache = new KvCache(device, cache ?? numerics.Cache(), config.Layers, config.KvHeads, config.HeadDim, limits.Blocks, limits.Sequences,
+            limits.BlocksPerSequence);
         activations = device.Allocate(Activations.Bytes(config, weights.Type, numerics, limits));
         shared = device.Allocate(SharedBytes(config, limits), shared: true);
         Rules = new LogitRules(device, config.Vocabulary, limits);
@@ -48,8 +49,7 @@ public sealed class Runner : IDisposable
 
     /// <summary>What a runner of these limits allocates on its device, weights apart.</summary>
     public static long Bytes(Qwen3Config c, DType matrices, Numerics numerics, BatchLimits limits, DType? cache = null) =>
-        KvCache.Bytes(cache ?? numerics.Cache(), c.Layers, c.KvHeads, c.HeadDim, limits.Sequences, limits.BlocksPerSequence)
-            + ScratchBytes(c, matrices, numerics, limits);
+        KvCache.Bytes(cache ?? numerics.Cache(), c.Layers, c.KvHeads, c.HeadDim, limits.Blocks) + ScratchBytes(c, matrices, numerics, limits);
 
     /// <summary>The same without the cache: activations, inputs and results of the largest step.</summary>
     public static long ScratchBytes(Qwen3Config c, DType matrices, Numerics numerics, BatchLimits limits) =>
@@ -64,7 +64,7 @@ public sealed class Runner : IDisposable
         for (int i = 0; i < b.Count; i++)
         {
             b.Slots[i] = Cache.Slot(b.Sequences[i], b.Positions[i]);
-            rope.Write(b.Positions[i], angles.AsSpan(i * config.HeadDim, config.HeadDim));
+            rope.Angles(b.Positions[i]).CopyTo(angles.AsSpan(i * config.HeadDim));
         }
         var step = StepFor(b.Count, b.WantedCount);
         var to = step.Inputs;
@@ -73,7 +73,7 @@ public sealed class Runner : IDisposable
         StepInputs.Upload<int>(device, to.Sequences, b.Sequences.AsSpan(0, b.Count));
         StepInputs.Upload<int>(device, to.Slots, b.Slots.AsSpan(0, b.Count));
         StepInputs.Upload<float>(device, to.Rope, angles.AsSpan(0, b.Count * config.HeadDim));
-        StepInputs.Upload(device, to.Blocks, Cache.Table);
+        Cache.Upload(device, to.Blocks);
         StepInputs.Upload<int>(device, to.Wanted, b.Wanted.AsSpan(0, b.WantedCount));
         Rules.Upload(b.RuleSets.AsSpan(0, b.WantedCount), b.Rules);
         StepInputs.Upload<int>(device, to.Rules, b.Rules.AsSpan(0, CandidatesOp.RulesOfRow * b.WantedCount));

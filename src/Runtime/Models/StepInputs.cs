@@ -52,7 +52,12 @@ public sealed class StepInputs
         device.Write(to with { Bytes = (long)values.Length * System.Runtime.CompilerServices.Unsafe.SizeOf<T>() }, MemoryMarshal.AsBytes(values));
 }
 
-/// <summary>The most that one step may hold.</summary>
+/// <summary>The most that one step may hold, and the cache that steps share.</summary>
+/// <param name="Tokens">Rows of a step.</param>
+/// <param name="Wanted">Rows of a step whose logits are computed.</param>
+/// <param name="Blocks">Of the cache's pool, which sequences share.</param>
+/// <param name="Sequences">Rows of the block table.</param>
+/// <param name="BlocksPerSequence">Its columns: the context, in blocks.</param>
 /// <param name="Edits">Tokens with penalties or biases in a set of rules.</param>
 /// <param name="RuleSets">Sets of <see cref="LogitRules"/>.</param>
-public readonly record struct BatchLimits(int Tokens, int Wanted, int Sequences, int BlocksPerSequence, int Edits, int RuleSets = 0);
+public readonly record struct BatchLimits(int Tokens, int Wanted, int Blocks, int Sequences, int BlocksPerSequence, int Edits, int RuleSets = 0);

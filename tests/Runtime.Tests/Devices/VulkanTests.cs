@@ -114,7 +114,9 @@ public class VulkanTests(TrainedModel model) : IClassFixture<TrainedModel>
         float[] Logits(IDevice on)
         {
             using var loaded = LoadedModel.From(file, on);
-            using var runner = new Runner(on, file.Index.Config, loaded.Weights, Numerics.Fast, file.Index.Config.Vocabulary, new BatchLimits(8, 8, 1, 4, 0));
+            using var runner = new Runner(on, file.Index.Config, loaded.Weights, Numerics.Fast, file.Index.Config.Vocabulary,
+                new BatchLimits(8, 8, 4, 1, 4, 0));
+            runner.Cache.SetRuns();
             for (int i = 0; i < 5; i++) runner.Batch.Add(40 + i, 0, i, wanted: true);
             runner.Run();
             var logits = new float[file.Index.Config.Vocabulary];

@@ -31,12 +31,12 @@ public class BatchTests
         using var device = TestDevices.Open(name);
         using var loaded = LoadedModel.From(model.File, device);
         var config = model.File.Index.Config;
-        using var runner = new Runner(device, config, loaded.Weights, numerics, config.Vocabulary, new BatchLimits(64, 64, 3, 8, 0));
+        using var runner = new Runner(device, config, loaded.Weights, numerics, config.Vocabulary, new BatchLimits(64, 64, 24, 3, 8, 0));
+        runner.Cache.SetRuns();
         int[] ids = [.. Enumerable.Range(0, 90).Select(i => i * 37 % 1003)], other = [.. Enumerable.Range(0, 90).Select(i => (i * 91 + 5) % 1003)];
 
         float[] Last(params int[] cuts)
         {
-            for (int s = 0; s < 3; s++) runner.Cache.Truncate(s, 0);
             int at = 0;
             foreach (int count in cuts)
             {
@@ -58,7 +58,7 @@ public class BatchTests
         Assert.Equal(whole, Last(45, 45));
 
         // Beside two other sequences, whose blocks lie between.
-        for (int s = 0; s < 3; s++) runner.Cache.Truncate(s, 0);
+        for (int i = 0; i < 24; i++) runner.Cache.Set(i % 3, i / 3, i * 5 % 24);
         for (int at = 0; at < 90; at += 15)
         {
             runner.Batch.Clear();
@@ -79,12 +79,12 @@ public class BatchTests
         using var device = TestDevices.Open(name);
         using var loaded = LoadedModel.From(model.File, device);
         var config = model.File.Index.Config;
-        using var runner = new Runner(device, config, loaded.Weights, numerics, config.Vocabulary, new BatchLimits(Tokens, 1, 1, 40, 0));
+        using var runner = new Runner(device, config, loaded.Weights, numerics, config.Vocabulary, new BatchLimits(Tokens, 1, 40, 1, 40, 0));
+        runner.Cache.SetRuns();
 
         float[] Last(params int[] cuts)
         {
             Assert.Equal(Tokens, cuts.Sum());
-            runner.Cache.Truncate(0, 0);
             int at = 0;
             foreach (int count in cuts)
             {
@@ -111,7 +111,9 @@ public class BatchTests
         {
             using var on = TestDevices.Open(name);
             using var loaded = LoadedModel.From(model.File, on);
-            using var runner = new Runner(on, config, loaded.Weights, Numerics.Exact, config.Vocabulary, new BatchLimits(4, 4, 1, 131072 / KvBlock.Tokens, 0));
+            const int Blocks = 131072 / KvBlock.Tokens;
+            using var runner = new Runner(on, config, loaded.Weights, Numerics.Exact, config.Vocabulary, new BatchLimits(4, 4, Blocks, 1, Blocks, 0));
+            runner.Cache.SetRuns();
             // A few tokens early and a few at the very end; between them the cache holds zeros, which count in every softmax alike.
             foreach (int first in new[] { 0, 70000, 131069 })
             {
@@ -128,21 +130,44 @@ public class BatchTests
         Assert.True(error < 1e-9, $"NMSE {error:E2}");
     }
 
-    [Fact]
-    public void The_cache_takes_and_gives_back_blocks()
+    /// <summary>Two sequences that begin alike share the blocks of what they have in common; it is computed for the first.</summary>
+    [Theory, MemberData(nameof(Kinds))]
+    public void Sequences_that_share_blocks_give_the_bits_of_each_alone(string name, DType? type, Numerics numerics)
     {
-        using var device = DeviceCatalog.Open("host");
-        using var cache = new KvCache(device, DType.F16, layers: 1, kvHeads: 1, headDim: 32, sequences: 2, blocksPerSequence: 3);
-        int[] first = [.. Enumerable.Range(0, 48).Select(i => cache.Slot(0, i))], second = [.. Enumerable.Range(0, 20).Select(i => cache.Slot(1, i))];
-        Assert.Equal(68, first.Concat(second).Distinct().Count());
-        Assert.Equal(first[0] + 5, first[5]); // a block is contiguous
-        Assert.Contains("context of 48 tokens is full", Assert.Throws<TesseraException>(() => cache.Slot(0, 48)).Message);
-        cache.Truncate(0, 17);
-        Assert.Equal(first[..32], Enumerable.Range(0, 32).Select(i => cache.Slot(0, i)));
-        cache.Truncate(0, 0);
-        cache.Truncate(1, 0);
-        Assert.Equal(96, Enumerable.Range(0, 48).Select(i => cache.Slot(1, i)).Concat(Enumerable.Range(0, 48).Select(i => cache.Slot(0, i))).Distinct()
-            .Count());
+        const int Common = 32, Own = 9;
+        using var model = new GoldenModel("tiny-tied-d64-v1003", type);
+        using var device = TestDevices.Open(name);
+        using var loaded = LoadedModel.From(model.File, device);
+        var config = model.File.Index.Config;
+        using var runner = new Runner(device, config, loaded.Weights, numerics, config.Vocabulary, new BatchLimits(64, 2, 4, 2, 3, 0));
+        int Id(int sequence, int at) => (at * 37 + (at < Common ? 0 : sequence * 91)) % 1003;
+        float[] Logits(int row)
+        {
+            var logits = new float[config.Vocabulary];
+            runner.ReadLogits(row, logits);
+            return logits;
+        }
+        void Step(int from, int end, params int[] sequences)
+        {
+            runner.Batch.Clear();
+            foreach (int s in sequences)
+                for (int at = from; at < end; at++) runner.Batch.Add(Id(s, at), s, at, wanted: at == Common + Own - 1);
+            runner.Run();
+        }
+        var alone = new float[2][];
+        for (int s = 0; s < 2; s++)
+        {
+            for (int i = 0; i < 3; i++) runner.Cache.Set(s, i, 3 - i);
+            Step(0, Common + Own, s);
+            alone[s] = Logits(0);
+            runner.Cache.Clear(s);
+        }
+        Assert.NotEqual(alone[0], alone[1]);
+        foreach (var (row, index, block) in new[] { (0, 0, 2), (0, 1, 0), (0, 2, 3), (1, 0, 2), (1, 1, 0), (1, 2, 1) }) runner.Cache.Set(row, index, block);
+        Step(0, Common, 0);
+        Step(Common, Common + Own, 0, 1);
+        Assert.Equal(alone[0], Logits(0));
+        Assert.Equal(alone[1], Logits(1));
     }
 
     [Fact]
@@ -151,7 +176,7 @@ public class BatchTests
         using var model = new GoldenModel("tiny-yarn");
         var golden = model.Json.GetProperty("yarn");
         var config = model.File.Index.Config;
-        var rope = new Rope(config.Rope, config.HeadDim, config.Context);
+        var rope = new Rope(config.Rope, config.HeadDim, config.Context, positions: 16);
         double[] expected = [.. golden.GetProperty("inv_freq").EnumerateArray().Select(f => f.GetDouble())];
         Assert.Equal(expected.Length, rope.InverseFrequencies.Length);
         for (int i = 0; i < expected.Length; i++) Assert.Equal(1, rope.InverseFrequencies[i] / expected[i], 2e-6);

@@ -93,18 +93,18 @@ public class FitTests
     public void A_cache_is_an_allocation_for_each_layer_and_none_where_one_is_too_large()
     {
         using var device = new FakeDevice("card:0", 1L << 50) { MaxAllocationBytes = 2048 * Mega };
-        using (var cache = new KvCache(device, DType.F16, 3, 8, 128, 2, 64))
+        using (var cache = new KvCache(device, DType.F16, 3, 8, 128, blocks: 100, rows: 5, blocksPerRow: 64))
         {
-            Assert.Equal(Enumerable.Repeat(KvCache.LayerBytes(DType.F16, 8, 128, 2, 64), 3), device.Allocations);
-            Assert.Equal(KvCache.Bytes(DType.F16, 3, 8, 128, 2, 64), device.Allocated);
+            Assert.Equal(Enumerable.Repeat(KvCache.LayerBytes(DType.F16, 8, 128, 100), 3), device.Allocations);
+            Assert.Equal(KvCache.Bytes(DType.F16, 3, 8, 128, 100), device.Allocated);
             Assert.Equal(3, cache.Keys.Select(k => k.Memory).Distinct().Count());
             Assert.All(cache.Keys.Zip(cache.Values), kv => Assert.True(kv.First.Memory == kv.Second.Memory && kv.Second.Offset >= kv.First.Bytes));
         }
         device.Allocations.Clear();
-        var e = Assert.Throws<TesseraException>(() => new KvCache(device, DType.F16, 3, 8, 128, 32, 2048));
-        Assert.Equal("the cache of a layer (32 sequences of 32768 tokens, f16) needs 4096 MiB in one allocation, card:0 gives at most 2048 MiB; "
-            + "would fit: a context of 16384, or try another device", e.Message);
-        Assert.Contains(", --kv q8,", Assert.Throws<TesseraException>(() => new KvCache(device, DType.F16, 3, 8, 128, 1, 36000)).Message);
+        var e = Assert.Throws<TesseraException>(() => new KvCache(device, DType.F16, 3, 8, 128, 65536, 256, 2560));
+        Assert.Equal("the cache of a layer (1048576 tokens, f16) needs 4096 MiB in one allocation, card:0 gives at most 2048 MiB; "
+            + "would fit: a cache of 524288 tokens, or try another device", e.Message);
+        Assert.Contains(", --kv q8,", Assert.Throws<TesseraException>(() => new KvCache(device, DType.F16, 3, 8, 128, 36000, 1, 36000)).Message);
         Assert.Empty(device.Allocations);
     }
 

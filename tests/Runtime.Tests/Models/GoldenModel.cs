@@ -54,14 +54,16 @@ public sealed class GoldenModel : IDisposable
         var w = loaded.Weights;
         var first = new Qwen3Weights { Embedding = w.Embedding, Head = w.Head, FinalNorm = w.FinalNorm, Layers = [.. w.Layers.Take(layers)] };
         var config = File.Index.Config;
-        return new Runner(device, config with { Layers = Math.Min(layers, config.Layers) }, first, numerics, config.Vocabulary,
-            new BatchLimits(tokens, tokens, 1, 24, 0));
+        const int Blocks = 24;
+        var runner = new Runner(device, config with { Layers = Math.Min(layers, config.Layers) }, first, numerics, config.Vocabulary,
+            new BatchLimits(tokens, tokens, Blocks, 1, Blocks, 0));
+        runner.Cache.SetRuns();
+        return runner;
     }
 
     /// <summary>Feeds a sequence in chunks and shows each chunk: its first position and its tokens.</summary>
     public static void Feed(Runner runner, ReadOnlySpan<int> ids, int chunk, Action<int, int> each)
     {
-        runner.Cache.Truncate(0, 0);
         for (int at = 0; at < ids.Length; at += chunk)
         {
             int count = Math.Min(chunk, ids.Length - at);

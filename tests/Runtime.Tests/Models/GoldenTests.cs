@@ -101,7 +101,6 @@ public class GoldenTests
     {
         var ids = new List<int>(prompt);
         var best = new int[2 * CandidatesOp.Kept];
-        runner.Cache.Truncate(0, 0);
         int done = 0;
         while (ids.Count < prompt.Length + count)
         {

@@ -22,8 +22,14 @@ public sealed class LogitRulesTests : IDisposable
         readonly LoadedModel loaded = LoadedModel.From(model.File, device);
         Runner? runner;
 
-        public Runner Runner => runner ??= new Runner(device, Config, loaded.Weights, Numerics.Fast, Config.Vocabulary,
-            new BatchLimits(8, 8, Sequences, 4, edits, Sequences));
+        public Runner Runner => runner ??= Make();
+
+        Runner Make()
+        {
+            var made = new Runner(device, Config, loaded.Weights, Numerics.Fast, Config.Vocabulary, new BatchLimits(8, 8, 12, Sequences, 4, edits, Sequences));
+            made.Cache.SetRuns();
+            return made;
+        }
 
         public Qwen3Config Config => model.File.Index.Config;
 
@@ -33,11 +39,7 @@ public sealed class LogitRulesTests : IDisposable
         public float[][] Step(params ReadOnlySpan<(int Token, int Set)> rows)
         {
             Runner.Batch.Clear();
-            for (int i = 0; i < rows.Length; i++)
-            {
-                Runner.Cache.Truncate(i, 0);
-                Runner.Batch.Add(rows[i].Token, i, 0, wanted: true, rows[i].Set);
-            }
+            for (int i = 0; i < rows.Length; i++) Runner.Batch.Add(rows[i].Token, i, 0, wanted: true, rows[i].Set);
             Runner.Run();
             return [.. Enumerable.Range(0, rows.Length).Select(Logits)];
         }

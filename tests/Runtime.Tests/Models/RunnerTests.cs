@@ -23,7 +23,12 @@ public class RunnerTests
         using var device = new FakeDevice("fake", 1L << 40) { Submitting = () => { if (++submitted == stopAt) stop.Cancel(); } };
         using var loaded = LoadedModel.From(golden.File, device);
         var config = golden.File.Index.Config;
-        Runner Make(double seconds) => new(device, config, loaded.Weights, Numerics.Fast, config.Vocabulary, Fit.Limits(256)) { MaxPartSeconds = seconds };
+        Runner Make(double seconds)
+        {
+            var runner = new Runner(device, config, loaded.Weights, Numerics.Fast, config.Vocabulary, Fit.Limits(256)) { MaxPartSeconds = seconds };
+            runner.Cache.SetRuns();
+            return runner;
+        }
         bool Run(Runner runner, CancellationToken token, int from = 0, int count = 100)
         {
             runner.Batch.Clear();
@@ -91,6 +96,7 @@ public class RunnerTests
         opened.Write(norm, MemoryMarshal.AsBytes<float>(values));
         var weights = new Qwen3Weights { Embedding = loaded.Weights.Embedding, Head = loaded.Weights.Head, FinalNorm = norm, Layers = loaded.Weights.Layers };
         using var runner = new Runner(opened, config, weights, Numerics.Fast, config.Vocabulary, Fit.Limits(64));
+        runner.Cache.SetRuns();
         for (int i = 0; i < 3; i++) runner.Batch.Add(5 + i, 0, i, wanted: i == 2);
         runner.Run();
         var plain = new SamplingOptions { Temperature = 1, TopK = 0, TopP = 1, MinP = 0, RepetitionPenalty = 1 };
