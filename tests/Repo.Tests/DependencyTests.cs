@@ -12,6 +12,7 @@ public class DependencyTests
         ["Shaders"] = [],
         ["Runtime"] = ["Shaders"],
         ["Runtime.Ilgpu"] = ["Runtime"],
+        ["Scheduler"] = ["Runtime"],
         ["Convert"] = ["Runtime"],
         ["Chat"] = ["Runtime", "Runtime.Ilgpu"],
         ["Bench"] = ["Runtime", "Runtime.Ilgpu"],
@@ -20,6 +21,7 @@ public class DependencyTests
         ["Testing"] = ["Runtime", "Runtime.Ilgpu"],
         ["Shaders.Tests"] = ["Testing"],
         ["Runtime.Tests"] = ["Testing", "Convert"],
+        ["Scheduler.Tests"] = ["Testing", "Scheduler"],
         ["Convert.Tests"] = ["Testing", "Convert"],
         ["Repo.Tests"] = ["Testing", "Convert", "Chat", "Bench", "Embedding"],
     };
@@ -83,7 +85,7 @@ public class DependencyTests
     [Fact]
     public void Host_and_Vulkan_are_analysed_for_trimming_and_AOT()
     {
-        foreach (string project in new[] { "src/Shaders/Shaders.csproj", "src/Runtime/Runtime.csproj" })
+        foreach (string project in new[] { "src/Shaders/Shaders.csproj", "src/Runtime/Runtime.csproj", "src/Scheduler/Scheduler.csproj" })
             Assert.Contains(Elements(Path.Combine(Repository.Root, project), "IsAotCompatible"), e => e.Value == "true");
     }
 }
