@@ -3,9 +3,11 @@
 #   install.sh vulkan   software Vulkan (Mesa 25 from backports), its loader and validation layers
 #   install.sh native   what native code is linked with: gcc and the C library's headers
 #   install.sh trixie   a Debian 13 root in a cache folder, for PoCL 6 (OpenCL) and glslc 2025 (SPIR-V), which Debian 12 lacks
+#   install.sh arm      qemu's user mode, and in a cache folder the libraries that .NET for Arm needs, of Debian 12
 set -euo pipefail
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/tessera"
 root="$cache/trixie"
+arm="$cache/arm64"
 log="$cache/install.log"
 mkdir -p "$cache"
 
@@ -58,7 +60,26 @@ trixie() {
     touch "$root/.complete"
 }
 
+arm() {
+    command -v qemu-aarch64-static >/dev/null && [ -e "$arm/.complete" ] && return
+    need_root arm
+    apt update
+    # Debian 12's own qemu 7.2 is passed over where backports have been named (by install.sh vulkan).
+    if apt-get indextargets --format '$(RELEASE)' | grep -q '^bookworm-backports$'; then apt install --no-install-recommends -t bookworm-backports qemu-user-static
+    else apt install --no-install-recommends qemu-user-static; fi
+    # Lists of their own, so that the system goes on having one architecture.
+    rm -rf "$arm"
+    mkdir -p "$arm/lists/partial" "$arm/cache/archives/partial" "$arm/debs"
+    local of_arm=(-o APT::Architecture=arm64 -o APT::Architectures::=arm64 -o Dir::State::Lists="$arm/lists" -o Dir::State::status=/dev/null
+        -o Dir::Cache="$arm/cache")
+    apt "${of_arm[@]}" update
+    (cd "$arm/debs" && apt "${of_arm[@]}" download libc6 libgcc-s1 libstdc++6 libssl3 libicu72)
+    for deb in "$arm"/debs/*.deb; do dpkg-deb -x "$deb" "$arm/root" || fail "$deb could not be unpacked"; done
+    rm -rf "$arm/lists" "$arm/cache" "$arm/debs"
+    touch "$arm/.complete"
+}
+
 case "${1:-}" in
-    vulkan|native|trixie) "$1" ;;
-    *) fail "usage: install.sh vulkan|native|trixie" ;;
+    vulkan|native|trixie|arm) "$1" ;;
+    *) fail "usage: install.sh vulkan|native|trixie|arm" ;;
 esac
