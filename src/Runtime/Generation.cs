@@ -7,7 +7,7 @@ using Tessera.Runtime.Sampling;
 namespace Tessera;
 
 /// <summary>Why a generation ended.</summary>
-public enum EndReason { Stopped, EndOfAnswer, MaxTokens, ContextFull }
+public enum EndReason { Stopped, EndOfAnswer, MaxTokens, ContextFull, Deadline }
 
 /// <summary>The prompt leaves no room for an answer.</summary>
 public sealed class ContextFullException(string message) : TesseraException(message);

@@ -6,21 +6,23 @@ namespace Tessera.Scheduling;
 /// One answer in the making. There are no phases: its tokens are known up to <see cref="Count"/> and computed up to <see cref="Computed"/>, and every step
 /// computes some of those between. The prompt, tokens that are forced, and all of them after a preemption are the same case.
 /// </summary>
-sealed class Sequence
+class Sequence
 {
     readonly UInt128[] hashes;                           // of the full blocks of the tokens, a chain
     readonly UInt128 root;
+    readonly Sequence? leader;
     readonly int[] tokens, blocks;
     int hashed, blockCount;
 
     /// <param name="prompt">Known from the start.</param>
     /// <param name="limit">Tokens that it may have at most, prompt and answer together.</param>
     /// <param name="order">What decides who is first, see <see cref="Order"/>.</param>
-    public Sequence(ReadOnlySpan<int> prompt, int limit, Order order, string? salt = null)
+    /// <param name="leader">Another answer to the same prompt, whose full blocks this one waits for, and then shares.</param>
+    public Sequence(ReadOnlySpan<int> prompt, int limit, Order order, string? salt = null, Sequence? leader = null)
     {
         (tokens, blocks, hashes) = (new int[limit], new int[BlocksFor(limit)], new UInt128[limit / KvBlock.Tokens]);
         prompt.CopyTo(tokens);
-        (Count, PromptCount, Order, root) = (prompt.Length, prompt.Length, order, BlockHash.Root(salt));
+        (Count, PromptCount, Order, root, this.leader) = (prompt.Length, prompt.Length, order, BlockHash.Root(salt), leader);
     }
 
     public Order Order { get; }
@@ -51,11 +53,8 @@ sealed class Sequence
 
     public bool Ended { get; set; }
 
-    /// <summary>Another answer to the same prompt, whose full blocks this one waits for, and then shares; null: none.</summary>
-    public Sequence? Leader { get; init; }
-
     /// <summary>Whether it waits for blocks that another answer computes.</summary>
-    public bool Follows => Leader is { Ended: false } leader && leader.Computed < (PromptCount - 1) / KvBlock.Tokens * KvBlock.Tokens;
+    public bool Follows => leader is { Ended: false } && leader.Computed < (PromptCount - 1) / KvBlock.Tokens * KvBlock.Tokens;
 
     public static int BlocksFor(int tokens) => (tokens + KvBlock.Tokens - 1) / KvBlock.Tokens;
 

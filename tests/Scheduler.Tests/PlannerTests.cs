@@ -12,7 +12,7 @@ public class PlannerTests
     long arrivals;
 
     Sequence Make(int prompt, int limit = 512, int priority = 0, int first = 1000, Sequence? leader = null) =>
-        new([.. Enumerable.Range(first, prompt)], limit, new Order(priority, arrivals++)) { Leader = leader };
+        new([.. Enumerable.Range(first, prompt)], limit, new Order(priority, arrivals++), null, leader);
 
     static (Sequence, int)[] Step(State state, Budget budget, StepCost? cost = null, Plan? into = null)
     {

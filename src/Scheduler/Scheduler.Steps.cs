@@ -1,0 +1,134 @@
+namespace Tessera.Scheduling;
+
+/// <summary>The parts of a turn.</summary>
+sealed partial class Scheduler
+{
+    /// <summary>Takes in who came, and ends who was cancelled or is too late: their blocks are free for this step.</summary>
+    void Drain()
+    {
+        while (inbox.Reader.TryRead(out var stream))
+        {
+            active.Add(stream);
+            stream.Answers = new Answer[stream.Request.Answers];
+            var order = Order.Of(stream.Request.Priority, stream.Arrived, agingPeriod, arrivals);
+            for (int i = 0; i < stream.Answers.Length; i++)
+            {
+                var answer = new Answer(stream, i, order with { Arrival = arrivals++ }, i > 0 ? stream.Answers[0] : null, runner.RealIds);
+                stream.Answers[i] = answer;
+                state.Enqueue(answer);
+            }
+            foreach (var answer in stream.Answers) if (!answer.Ended) Force(answer);
+        }
+        long now = clock.GetTimestamp();
+        for (int i = active.Count - 1; i >= 0; i--)
+        {
+            var stream = active[i];
+            if (!stream.Cancelled && now < stream.Deadline) continue;
+            foreach (var answer in stream.Answers)
+                if (!answer.Ended) End(answer, stream.Cancelled ? EndReason.Stopped : EndReason.Deadline);
+        }
+    }
+
+    void Fill()
+    {
+        runner.Batch.Clear();
+        foreach (var (sequence, count) in plan.Entries)
+        {
+            var answer = (Answer)sequence;
+            if (answer.Ended) continue;                      // another answer of its request failed in this step
+            Begin(answer);
+            answer.Stream.ComputedPromptTokens += Math.Clamp(answer.PromptCount - answer.Computed, 0, count);
+            try { answer.Fill(count, runner); }
+            catch (Exception e) { Fail(answer.Stream, e); }  // a rule that the runner refuses, or a mask that throws
+        }
+    }
+
+    /// <summary>Draws the next token of every sequence that caught up.</summary>
+    void Settle()
+    {
+        foreach (var (sequence, count) in plan.Entries)
+        {
+            var answer = (Answer)sequence;
+            if (answer.Ended) continue;
+            answer.Advance(count, state.Pool);
+            if (answer.Wanted < 0) continue;
+            int id;
+            try { id = answer.Draw(runner); }
+            catch (TesseraException e)                       // logits that are not finite, nothing left to draw
+            {
+                Fail(answer.Stream, e);
+                continue;
+            }
+            if (IsEnd(answer, id)) End(answer, EndReason.EndOfAnswer);
+            else if (Give(answer, id)) Force(answer);
+        }
+    }
+
+    static bool IsEnd(Answer answer, int id)
+    {
+        var ids = answer.Stream.Request.EndIds;
+        for (int i = 0; i < ids.Count; i++) if (ids[i] == id) return true;
+        return false;
+    }
+
+    /// <summary>Gives a token out and makes it known. False: it was the last.</summary>
+    bool Give(Answer answer, int id)
+    {
+        undelivered.Add((answer.Stream, new TokenEvent(answer.Index, id)));
+        answer.Generated++;
+        if (answer.Generated == answer.Stream.Request.MaxTokens) End(answer, EndReason.MaxTokens);
+        else if (answer.Count == answer.Limit) End(answer, EndReason.ContextFull); // the last token needs no place
+        else answer.Add(id, runner.Rules);
+        return !answer.Ended;
+    }
+
+    /// <summary>Tokens that must follow are known at once, and computed like a prompt.</summary>
+    void Force(Answer answer)
+    {
+        if (answer.Stream.Request.Forced is not { } forced) return;
+        try
+        {
+            foreach (int id in forced(answer.Tokens[answer.PromptCount..])) if (!Give(answer, id)) return;
+        }
+        catch (Exception e) { Fail(answer.Stream, e); }      // what a caller's function throws is its request's matter
+    }
+
+    void Begin(Answer answer)
+    {
+        var stream = answer.Stream;
+        if (stream.Begun) return;
+        stream.Begun = true;
+        stream.CachedTokens = answer.Computed;
+        Interlocked.Decrement(ref queued);
+    }
+
+    void End(Answer answer, EndReason reason)
+    {
+        state.End(answer);
+        undelivered.Add((answer.Stream, new TokenEvent(answer.Index, -1, reason)));
+        if (Array.TrueForAll(answer.Stream.Answers, a => a.Ended)) Close(answer.Stream, null);
+    }
+
+    /// <summary>One request fails, and nobody else.</summary>
+    void Fail(RequestStream stream, Exception error)
+    {
+        foreach (var answer in stream.Answers) if (!answer.Ended) state.End(answer);
+        Close(stream, Failed(error));
+    }
+
+    void Close(RequestStream stream, Exception? error)
+    {
+        if (!stream.Begun) Interlocked.Decrement(ref queued);
+        stream.Begun = true;
+        active.Remove(stream);
+        completed.Add((stream, error));
+    }
+
+    void Deliver()
+    {
+        foreach (var (stream, one) in undelivered) stream.Write(one);
+        foreach (var (stream, error) in completed) stream.Complete(error);
+        undelivered.Clear();
+        completed.Clear();
+    }
+}

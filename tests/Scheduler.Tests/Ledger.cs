@@ -1,0 +1,108 @@
+using Microsoft.Extensions.Time.Testing;
+using Tessera.Runtime.Devices.Ledger;
+using Tessera.Runtime.Models;
+using Tessera.Shaders;
+
+namespace Tessera.Scheduling.Tests;
+
+/// <summary>A scheduler on the ledger device, driven step by step, with a clock that moves by what a step is made to cost.</summary>
+sealed class Ledger : IDisposable
+{
+    public const int Ids = 128;
+
+    static readonly Qwen3Config config = new()
+    {
+        Hidden = 32, Layers = 1, Heads = 1, KvHeads = 1, HeadDim = 32, Ffn = 32, Vocabulary = Ids, Eps = 1e-6f, Context = 8192, Tied = true,
+        AttentionBias = false, Rope = new RopeConfig(1e6, null),
+    };
+
+    /// <summary>Made once: no ledger reads them.</summary>
+    static readonly LoadedModel model = Synthetic.Make(config, DType.Q8, new LedgerDevice(Ids));
+
+    readonly Runner runner;
+
+    public Ledger(int blocks = 64, int rows = 4, int blocksPerRow = 64, int tokens = 512, SchedulerOptions? options = null, Script? script = null,
+        TimeProvider? clock = null)
+    {
+        Device = new LedgerDevice(Ids, script) { Stepping = (count, context) => Clock.Advance(TimeSpan.FromMilliseconds(Cost(count, context))) };
+        runner = new Runner(Device, config, model.Weights, Numerics.Fast, Ids,
+            new BatchLimits(tokens, rows, blocks, rows, blocksPerRow, Edits: blocksPerRow * KvBlock.Tokens, RuleSets: rows));
+        Scheduler = new Scheduler(runner, options, clock ?? Clock);
+    }
+
+    public FakeTimeProvider Clock { get; } = new();
+
+    public LedgerDevice Device { get; }
+
+    public Scheduler Scheduler { get; private set; }
+
+    /// <summary>Milliseconds of a step.</summary>
+    public Func<int, long, double> Cost { get; set; } = (_, _) => 1;
+
+    public BlockPool Pool => Scheduler.State.Pool;
+
+    public static readonly SamplingOptions Greedy = Sampled(0);
+
+    public static SamplingOptions Sampled(float temperature, int seed = 1, int topK = 20, float presence = 0, float repetition = 1) => new()
+    {
+        Temperature = temperature, TopK = topK, TopP = 0.95f, MinP = 0, Seed = seed, PresencePenalty = presence, RepetitionPenalty = repetition,
+    };
+
+    public static Request Continue(int[] prompt, int max = 8) => new() { Prompt = prompt, Sampling = Greedy, MaxTokens = max };
+
+    /// <summary>Ids of which two prompts of different beginnings share no block.</summary>
+    public static int[] Prompt(int length, int seed = 0)
+    {
+        var random = new Random(seed);
+        return [.. Enumerable.Range(0, length).Select(_ => random.Next(Ids))];
+    }
+
+    /// <summary>What a greedy answer must be, by the definition of what the device answers.</summary>
+    public static int[] Expected(int[] prompt, int count)
+    {
+        var all = prompt.ToList();
+        for (int i = 0; i < count; i++) all.Add(LedgerDevice.Next(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(all), Ids));
+        return [.. all.Skip(prompt.Length)];
+    }
+
+    public RequestStream Submit(Request request) => Scheduler.Submit(request);
+
+    /// <summary>Another scheduler on the same runner and device: neither forgets what was written.</summary>
+    public void Restart(SchedulerOptions options)
+    {
+        Scheduler.Dispose();
+        Scheduler = new Scheduler(runner, options, Clock);
+    }
+
+    /// <summary>Steps until nobody is left.</summary>
+    public int Drain(int limit = 100_000)
+    {
+        int steps = 0;
+        while (Scheduler.Step()) if (++steps > limit) throw new InvalidOperationException("it does not end");
+        return steps;
+    }
+
+    /// <summary>What came out so far: ids and ends of each answer.</summary>
+    public static (List<int> Ids, List<EndReason> Ends)[] Read(RequestStream stream)
+    {
+        var answers = stream.Request.Answers;
+        var all = Enumerable.Range(0, answers).Select(_ => (Ids: new List<int>(), Ends: new List<EndReason>())).ToArray();
+        while (stream.Events.TryRead(out var one))
+            if (one.End is { } end) all[one.Answer].Ends.Add(end);
+            else all[one.Answer].Ids.Add(one.Id);
+        return all;
+    }
+
+    public (List<int> Ids, List<EndReason> Ends) Answer(Request request)
+    {
+        var stream = Submit(request);
+        Drain();
+        return Read(stream)[0];
+    }
+
+    public void Dispose()
+    {
+        Scheduler.Dispose();
+        runner.Dispose();
+    }
+}

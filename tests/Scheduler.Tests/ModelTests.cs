@@ -1,0 +1,65 @@
+using Tessera.Runtime.Files;
+using Tessera.Runtime.Models;
+using Tessera.Shaders;
+using Tessera.Testing;
+using Xunit;
+
+namespace Tessera.Scheduling.Tests;
+
+/// <summary>The loop on a model that computes: ids as the request alone.</summary>
+public class ModelTests
+{
+    static readonly string path = Path.Combine(Repository.Root, "models", "numbers-dense.tessera");
+
+    static readonly SamplingOptions[] samplings =
+    [
+        Ledger.Greedy, Ledger.Sampled(0.8f, 3), Ledger.Sampled(1, 4), Ledger.Sampled(0.7f, 5, presence: 0.5f, repetition: 1.1f),
+    ];
+
+    [Fact]
+    public void Random_schedules_on_the_host_give_the_ids_of_each_request_alone() => Run("host", schedules: 6);
+
+    [Theory, Trait("set", "all")]
+    [InlineData("host", 200)]
+    [InlineData("lavapipe", 20)]
+    public void Many_random_schedules_give_the_ids_of_each_request_alone(string device, int schedules) => Run(device, schedules);
+
+    static void Run(string device, int schedules)
+    {
+        using var file = TiledFile.Open(path);
+        using var opened = TestDevices.Open(device);
+        using var model = LoadedModel.From(file, opened);
+        var config = file.Index.Config;
+        Runner Make(int blocks, int rows) => new(opened, config, model.Weights, Numerics.Fast, config.Vocabulary,
+            new BatchLimits(64, rows, blocks, rows, 8, Edits: 128, RuleSets: rows));
+        using Runner wide = Make(8, 1), narrow = Make(8, 3); // the same context
+        var random = new Random(7);
+        int preempted = 0, cached = 0;
+        for (int schedule = 0; schedule < schedules; schedule++)
+        {
+            using var scheduler = new Scheduler(narrow, new SchedulerOptions { StepTokens = random.Next(3, 64) });
+            var requests = Enumerable.Range(0, 7).Select(i => new Request
+            {
+                Prompt = [.. Enumerable.Range(0, random.Next(1, 60)).Select(t => 5 + (t < 40 ? t * 7 : t * 7 + i) % 500)],
+                Sampling = samplings[(i + schedule) % 4], MaxTokens = random.Next(1, 40),
+            }).ToList();
+            var streams = new List<RequestStream>();
+            while (streams.Count < requests.Count || scheduler.Step())
+                if (streams.Count < requests.Count)
+                {
+                    streams.Add(scheduler.Submit(requests[streams.Count]));
+                    for (int steps = random.Next(0, 6); steps > 0; steps--) scheduler.Step();
+                }
+            (preempted, cached) = (preempted + scheduler.Preemptions, cached + streams.Sum(s => s.CachedTokens));
+            Assert.Equal(0, scheduler.State.Pool.Held);
+            foreach (var stream in streams)
+            {
+                using var alone = new Scheduler(wide);
+                var one = alone.Submit(stream.Request);
+                while (alone.Step()) { }
+                Assert.Equal(Ledger.Read(one)[0].Ids, Ledger.Read(stream)[0].Ids);
+            }
+        }
+        Assert.True(preempted > 0 && cached > 0, $"{preempted} preempted, {cached} tokens cached: the schedules try too little");
+    }
+}
