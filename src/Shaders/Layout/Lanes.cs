@@ -22,6 +22,10 @@ static unsafe class Lanes
     static Vector512<float> HalfBits(Vector512<int> high) =>
         (Vector512.ShiftRightArithmetic(high, 3) & Vector512.Create(unchecked((int)0x8fffe000))).AsSingle();
 
+    /// <summary>Both halves in one register: <see cref="Vector512.Create{T}(Vector256{T}, Vector256{T})"/> goes by the stack.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<T> Join<T>(Vector256<T> low, Vector256<T> high) => low.ToVector512Unsafe().WithUpper(high);
+
     /// <summary>16 consecutive halves as floats times 2^-112.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> RawHalves(byte* at)

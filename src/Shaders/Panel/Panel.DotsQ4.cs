@@ -22,17 +22,19 @@ static unsafe partial class Panel
         {
             var mask = Vector256.Create((byte)15);
             Vector256<int> low = default, high = default;
-            for (int word = 0; word < Q4Words; word++)
-            {
-                Vector256<byte> w = Vector256.Load(values + word * 64), v = Vector256.Load(values + word * 64 + 32);
-                var b = Vector256.Create(At(x, word * 8)).AsSByte();
-                low = AvxVnni.MultiplyWideningAndAdd(low, w & mask, b);
-                high = AvxVnni.MultiplyWideningAndAdd(high, v & mask, b);
-                b = Vector256.Create(At(x, word * 8 + 4)).AsSByte();
-                low = AvxVnni.MultiplyWideningAndAdd(low, High(w, mask), b);
-                high = AvxVnni.MultiplyWideningAndAdd(high, High(v, mask), b);
-            }
-            return Vector512.Create(low, high);
+            (low, high) = Word(low, high, values, x, mask, 0);
+            (low, high) = Word(low, high, values, x, mask, 1);
+            (low, high) = Word(low, high, values, x, mask, 2);
+            (low, high) = Word(low, high, values, x, mask, 3);
+            return Lanes.Join(low, high);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        static (Vector256<int>, Vector256<int>) Word(Vector256<int> low, Vector256<int> high, byte* values, byte* x, Vector256<byte> mask, int word)
+        {
+            Vector256<byte> w = Vector256.Load(values + word * 64), v = Vector256.Load(values + word * 64 + 32);
+            (low, high) = Step(low, high, w & mask, v & mask, x, word * 8);
+            return Step(low, high, High(w, mask), High(v, mask), x, word * 8 + 4);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -58,10 +60,10 @@ static unsafe partial class Panel
                 (low2, high2) = Step(low2, high2, wHigh, vHigh, x2, word * 8 + 4);
                 (low3, high3) = Step(low3, high3, wHigh, vHigh, x3, word * 8 + 4);
             }
-            d0 = Vector512.Create(low0, high0);
-            d1 = Vector512.Create(low1, high1);
-            d2 = Vector512.Create(low2, high2);
-            d3 = Vector512.Create(low3, high3);
+            d0 = Lanes.Join(low0, high0);
+            d1 = Lanes.Join(low1, high1);
+            d2 = Lanes.Join(low2, high2);
+            d3 = Lanes.Join(low3, high3);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -85,14 +87,15 @@ static unsafe partial class Panel
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector512<int> One(byte* values, byte* x, int* sum, short* split)
         {
-            Vector512<short> d = default;
-            for (int word = 0; word < Q4Words; word++)
-            {
-                var w = Vector512.Load(values + word * 64);
-                d = Step(d, Low(w), x, word * 8);
-                d = Step(d, Low((w.AsUInt16() >> 4).AsByte()), x, word * 8 + 4);
-            }
-            return Whole(d);
+            var d = Word(Word(default, values, x, 0), values, x, 1);
+            return Whole(Word(Word(d, values, x, 2), values, x, 3));
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        static Vector512<short> Word(Vector512<short> d, byte* values, byte* x, int word)
+        {
+            var w = Vector512.Load(values + word * 64);
+            return Step(Step(d, Low(w), x, word * 8), Low((w.AsUInt16() >> 4).AsByte()), x, word * 8 + 4);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -149,7 +152,7 @@ static unsafe partial class Panel
                 low = Step(Step(low, w & mask, x, word * 8), High(w, mask), x, word * 8 + 4);
                 high = Step(Step(high, v & mask, x, word * 8), High(v, mask), x, word * 8 + 4);
             }
-            return Vector512.Create(Whole(low), Whole(high));
+            return Lanes.Join(Whole(low), Whole(high));
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -158,10 +161,10 @@ static unsafe partial class Panel
         {
             Half(values, x0, x1, x2, x3, out var low0, out var low1, out var low2, out var low3);
             Half(values + 32, x0, x1, x2, x3, out var high0, out var high1, out var high2, out var high3);
-            d0 = Vector512.Create(low0, high0);
-            d1 = Vector512.Create(low1, high1);
-            d2 = Vector512.Create(low2, high2);
-            d3 = Vector512.Create(low3, high3);
+            d0 = Lanes.Join(low0, high0);
+            d1 = Lanes.Join(low1, high1);
+            d2 = Lanes.Join(low2, high2);
+            d3 = Lanes.Join(low3, high3);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
