@@ -58,7 +58,14 @@ var kld = new Command("kld", "what a model loses against another: KL divergence,
 kld.SetAction(p => Cli.Guard(stop => KldReport.Run(new KldReport.Request(p.GetValue(model), p.GetValue(against), p.GetValue(read), p.GetValue(tokensFile),
     p.GetValue(device), Parse(p.GetValue(numerics)!), p.GetValue(json)), stop)));
 
-var root = new RootCommand("Measures Tessera: devices, ops, models, quality, tokens.") { devices, ops, models, logits, kld, paper, tokenizer };
+var rows = new Option<int>("--rows") { Description = "sequences that decode", DefaultValueFactory = _ => 256 }.Within(1, 1024);
+var scheduler = new Command("scheduler", "milliseconds that the scheduler takes of a step, the device apart") { rows, runs, json };
+scheduler.SetAction(p => Cli.Guard(_ => SchedulerReport.Run(p.GetValue(rows), p.GetValue(runs), p.GetValue(json))));
+
+var root = new RootCommand("Measures Tessera: devices, ops, models, quality, tokens, scheduler.")
+{
+    devices, ops, models, logits, kld, paper, tokenizer, scheduler,
+};
 return Cli.Run(root, args);
 
 static Numerics Parse(string name) => name == "exact" ? Numerics.Exact : Numerics.Fast;

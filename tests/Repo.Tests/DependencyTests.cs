@@ -15,7 +15,7 @@ public class DependencyTests
         ["Scheduler"] = ["Runtime"],
         ["Convert"] = ["Runtime"],
         ["Chat"] = ["Runtime", "Runtime.Ilgpu"],
-        ["Bench"] = ["Runtime", "Runtime.Ilgpu"],
+        ["Bench"] = ["Runtime", "Runtime.Ilgpu", "Scheduler"],
         ["Micro"] = ["Runtime"],
         ["Embedding"] = ["Runtime"],
         ["Testing"] = ["Runtime", "Runtime.Ilgpu"],

@@ -21,7 +21,7 @@ public class ModelTests
 
     [Theory, Trait("set", "all")]
     [InlineData("host", 200)]
-    [InlineData("lavapipe", 20)]
+    [InlineData("lavapipe", 5)]
     public void Many_random_schedules_give_the_ids_of_each_request_alone(string device, int schedules) => Run(device, schedules);
 
     static void Run(string device, int schedules)

@@ -24,20 +24,20 @@ public class ScheduleTests
         from salted in Gen.Frequency((4, Gen.Const(false)), (1, Gen.Const(true)))
         select new Arrival(after, prefix, own, max, priority, answers, cancel, timeout, sampling, salted);
 
-    static readonly Gen<Schedule> schedules =
+    static Gen<Schedule> Schedules(int requests) =>
         from blocks in Gen.Int[1, 24]
         from rows in Gen.Int[1, 4]
         from tokens in Gen.Int[4, 64]
         from aging in Gen.Int[1, 50]
         from milliseconds in Gen.Double[0.5, 20]
-        from all in arrivals.Array[1, 9]
+        from all in arrivals.Array[1, requests]
         select new Schedule(blocks, rows, tokens, aging, milliseconds, all);
 
     [Fact]
-    public void Ten_thousand_schedules_keep_their_books() => schedules.Sample(Run, iter: 10_000, seed: "0N0XIzNsQ0O2", threads: 2);
+    public void Ten_thousand_schedules_keep_their_books() => Schedules(9).Sample(Run, iter: 10_000, seed: "0N0XIzNsQ0O2", threads: 2);
 
     [Fact, Trait("set", "all")]
-    public void A_hundred_thousand_schedules_keep_their_books() => schedules.Sample(Run, iter: 100_000, seed: "2N0XIzNsQ0O2", threads: 2);
+    public void A_hundred_thousand_schedules_of_fewer_requests_keep_their_books() => Schedules(4).Sample(Run, iter: 100_000, seed: "2N0XIzNsQ0O2", threads: 2);
 
     [ThreadStatic]
     static Dictionary<(int, int), Ledger>? ledgers;

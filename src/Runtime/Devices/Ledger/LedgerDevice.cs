@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Tessera.Shaders;
 
@@ -35,8 +36,8 @@ public sealed unsafe class LedgerDevice(int ids, Script? script = null) : IDevic
     /// <summary>Told before a step what it has: tokens, and the tokens that these see, added up.</summary>
     public Action<int, long>? Stepping { get; set; }
 
-    /// <summary>Steps so far.</summary>
-    public long Steps { get; private set; }
+    /// <summary>The time that its books took so far, which is none of its caller's.</summary>
+    public TimeSpan Busy { get; private set; }
 
     public DeviceMemory Allocate(long bytes, bool shared = false) => new LedgerMemory(null, bytes);
 
@@ -57,7 +58,9 @@ public sealed unsafe class LedgerDevice(int ids, Script? script = null) : IDevic
     {
         var part = (LedgerRecording)recording;
         foreach (var (name, tensor) in part.Bound) bound[name] = tensor;
+        long start = Stopwatch.GetTimestamp();
         if (part.Bound.ContainsKey("stats:out")) Step(); // the last part of a step
+        Busy += Stopwatch.GetElapsedTime(start);
         return default;
     }
 
@@ -122,7 +125,6 @@ public sealed unsafe class LedgerDevice(int ids, Script? script = null) : IDevic
             slots[slotOf[i]].Hash = hash;
         }
         for (int i = 0; i < wanted; i++) Answer(i, sequences[rows[i]], positions[rows[i]]);
-        Steps++;
     }
 
     void Answer(int wanted, int sequence, int position)
