@@ -15,20 +15,24 @@ layout(push_constant) uniform Args {
     int units, unitQuads, streams, ahead;
 } a;
 
+// Words of 16 bytes as two numbers: a CPU without vectors for loads makes half as many of them.
+layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer LongPairs { u64vec2 at[]; };
+
 shared uint total;
 
 void main() {
     int thread = int(gl_LocalInvocationID.x);
     if (thread == 0) total = 0;
     barrier();
-    // The lanes of a subgroup read what follows each other: threads that run one after the other, as on a CPU, then read on and on.
-    int share = a.unitQuads / (THREADS / LANES), first = thread / LANES * share;
-    Quads x = Quads(a.x + (uint64_t(gl_WorkGroupID.x) * a.unitQuads + first + thread % LANES) * 16);
+    // The lanes of a subgroup read what follows each other. Where they are few, as on a CPU, whose lanes load one by one, each reads on and on by itself.
+    const int ROW = LANES <= 8 ? 1 : LANES; // threads that share what they read
+    int share = a.unitQuads / (THREADS / ROW), first = thread / ROW * share;
+    LongPairs x = LongPairs(a.x + (uint64_t(gl_WorkGroupID.x) * a.unitQuads + first + thread % ROW) * 16);
     uvec4 sum = uvec4(0);
-    for (int at = 0; at < share; at += LANES * LOADS) {
-        uvec4 v[LOADS];
-        [[unroll]] for (int i = 0; i < LOADS; i++) v[i] = x.at[at + i * LANES];
-        [[unroll]] for (int i = 0; i < LOADS; i++) sum += v[i];
+    for (int at = 0; at < share; at += ROW * LOADS) {
+        u64vec2 v[LOADS];
+        [[unroll]] for (int i = 0; i < LOADS; i++) v[i] = x.at[at + i * ROW];
+        [[unroll]] for (int i = 0; i < LOADS; i++) sum += uvec4(unpackUint2x32(v[i].x), unpackUint2x32(v[i].y));
     }
     atomicAdd(total, sum.x + sum.y + sum.z + sum.w);
     barrier();

@@ -11,7 +11,7 @@ namespace Tessera.Shaders;
 public static unsafe partial class StreamReadOp
 {
     /// <summary>What a workgroup reads; a host thread has one unit, as long as what is read lets it be.</summary>
-    public const int GpuUnitBytes = 128 << 10;
+    public const int GpuUnitBytes = 1 << 20;
 
     const int VisitBytes = 512, MaxStreams = 8; // the host's
 
