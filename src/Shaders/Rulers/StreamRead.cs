@@ -10,8 +10,8 @@ namespace Tessera.Shaders;
 /// <remarks>x: I32 (units, words) packed, words a multiple of <see cref="GpuUnitBytes"/> / 4. y: I32 (1, units) packed; sums wrap.</remarks>
 public static unsafe partial class StreamReadOp
 {
-    /// <summary>What a workgroup reads; a host thread has one unit, as long as what is read lets it be.</summary>
-    public const int GpuUnitBytes = 1 << 20;
+    /// <summary>What a workgroup of a GPU reads; on a CPU a unit is a multiple of it, as long as what is read lets it be.</summary>
+    public const int GpuUnitBytes = 128 << 10;
 
     const int VisitBytes = 512, MaxStreams = 8; // the host's
 

@@ -9,6 +9,7 @@ namespace Tessera.Runtime.Devices.Vulkan;
 public sealed unsafe partial class VulkanDevice : IDevice
 {
     const long GpuUncachedBytes = 512 << 20; // no GPU says how large its last cache is; the largest known is 128 MiB
+    const int SoftwareUnitBytes = 1 << 20;   // of the ruler: shorter ones cost a CPU half of what it reads
 
     readonly VulkanInstance instance;
     double? bandwidth;
@@ -97,8 +98,9 @@ public sealed unsafe partial class VulkanDevice : IDevice
 
     public long UncachedBytes => Probe.Kind == DeviceKind.Software ? HostProcessor.UncachedBytes : GpuUncachedBytes;
 
-    public double MeasureBandwidth() =>
-        bandwidth ??= Rulers.Bandwidth(this, Probe.Kind == DeviceKind.Software ? UncachedBytes : 4 * GpuUncachedBytes, [(1, 0)]);
+    public double MeasureBandwidth() => bandwidth ??= Probe.Kind == DeviceKind.Software
+        ? Rulers.Bandwidth(this, UncachedBytes, [(1, 0)], (int)(UncachedBytes / SoftwareUnitBytes))
+        : Rulers.Bandwidth(this, 4 * GpuUncachedBytes, [(1, 0)]);
 
     public void Dispose()
     {
