@@ -24,7 +24,6 @@ static class LogitsReport
         int blocks = (ids.Length + KvBlock.Tokens - 1) / KvBlock.Tokens;
         using var runner = new Runner(device, config, loaded.Weights, numerics, config.Vocabulary, new BatchLimits(Chunk, Chunk, blocks, 1, blocks, 0));
         runner.Cache.SetRuns();
-        var best = new int[2 * CandidatesOp.Kept];
         var logits = new float[config.Vocabulary];
         var hash = new XxHash32();
         using var stream = new MemoryStream();
@@ -43,13 +42,13 @@ static class LogitsReport
                 runner.Run();
                 for (int i = 0; i < count; i++)
                 {
-                    runner.ReadBest(i, best);
+                    var best = runner.Candidates(i);
                     json.WriteStartArray();
-                    for (int j = 0; j < Shown && best[2 * j] >= 0; j++)
+                    for (int j = 0; j < Math.Min(Shown, best.Count); j++)
                     {
                         json.WriteStartArray();
-                        json.WriteNumberValue(best[2 * j]);
-                        json.WriteNumberValue(BitConverter.Int32BitsToSingle(best[2 * j + 1]));
+                        json.WriteNumberValue(best.Id(j));
+                        json.WriteNumberValue(best.Logit(j));
                         json.WriteEndArray();
                     }
                     json.WriteEndArray();

@@ -138,13 +138,12 @@ static class ModelReport
 
     static void DecodeSteps(Runner runner, Random random, int streams, int from, int count)
     {
-        Span<int> best = stackalloc int[2 * CandidatesOp.Kept];
         for (int step = 0; step < count; step++)
         {
             runner.Batch.Clear();
             for (int s = 0; s < streams; s++) runner.Batch.Add(random.Next(runner.RealIds), s, from + step, wanted: true);
             runner.Run();
-            runner.ReadBest(0, best);
+            runner.Candidates(0);
         }
     }
 

@@ -235,7 +235,7 @@ public class EngineTests(TrainedModel model) : IClassFixture<TrainedModel>
     public void Decoding_allocates_nothing(string device)
     {
         foreach (var sampling in new[] { SamplingOptions.Greedy, new SamplingOptions { Temperature = 0.6f, TopK = 20, TopP = 0.95f, Seed = 1 },
-            new SamplingOptions { Temperature = 0, RepetitionPenalty = 1.01f } })
+            new SamplingOptions { Temperature = 0.6f, TopK = 0, TopP = 0.95f, Seed = 1 }, new SamplingOptions { Temperature = 0, RepetitionPenalty = 1.01f } })
         {
             long least = long.MaxValue;
             for (int attempt = 0; attempt < 3; attempt++) // another thread of the test run may allocate meanwhile

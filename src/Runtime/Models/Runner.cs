@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Tessera.Runtime.Cache;
 using Tessera.Runtime.Devices;
+using Tessera.Runtime.Sampling;
 using Tessera.Shaders;
 
 namespace Tessera.Runtime.Models;
@@ -17,7 +18,10 @@ public sealed class Runner : IDisposable
     readonly Rope rope;
     readonly float[] angles;                                 // (T, d)
     readonly DeviceMemory activations, shared;
+    readonly byte[] results;                                 // best, raw and stats of the wanted rows, as they lie on the device
     readonly Dictionary<(int, int), Step> steps = [];
+    WeightedRow? wholeRow;
+    bool candidatesRead;                                     // of the last step
     Step? last;
 
     /// <param name="cache">Type of keys and values; null: what the numerics say.</param>
@@ -32,6 +36,9 @@ public sealed class Runner : IDisposable
         shared = device.Allocate(SharedBytes(config, limits), shared: true);
         Rules = new LogitRules(device, config.Vocabulary, limits);
         Batch = new Batch(limits);
+        var sizes = new Arena(null);
+        Activations.ResultsIn(sizes, limits.Wanted);
+        results = new byte[sizes.Used];
     }
 
     public BatchLimits Limits { get; }
@@ -79,6 +86,7 @@ public sealed class Runner : IDisposable
         StepInputs.Upload<int>(device, to.Rules, b.Rules.AsSpan(0, CandidatesOp.RulesOfRow * b.WantedCount));
         StepInputs.Upload<int>(device, to.Count, [b.Count]);
         StepInputs.Upload<int>(device, to.WantedCount, [b.WantedCount]);
+        candidatesRead = false;
         Completion before = default, newest = default;
         for (int i = 0; i < step.Parts.Length; i++)
         {
@@ -95,21 +103,26 @@ public sealed class Runner : IDisposable
     /// <summary>Seconds on a slow device after which a step of many tokens is cut, so that it can be stopped.</summary>
     internal double MaxPartSeconds { get; init; } = 0.1;
 
-    /// <summary>The candidates of wanted row <paramref name="row"/>: 64 pairs of id and logit bits.</summary>
-    public void ReadBest(int row, Span<int> best) => device.Read(Row(Results.Best, row, best.Length * 4), MemoryMarshal.AsBytes(best));
-
-    /// <summary>The candidates' logits as the model gives them, before rules: up to 64.</summary>
-    public void ReadRaw(int row, Span<float> raw) =>
-        device.Read(Results.Raw with { Offset = Results.Raw.Offset + row * 4L * CandidatesOp.Kept, Bytes = raw.Length * 4L }, MemoryMarshal.AsBytes(raw));
-
-    /// <summary>Maximum and log-sum-exp of a wanted row's logits, before rules and after: NaN where one of them is not a number or infinite.</summary>
-    public LogitStats ReadStats(int row)
+    void ReadCandidates()
     {
-        LogitStats stats = default;
-        var bytes = MemoryMarshal.AsBytes(new Span<LogitStats>(ref stats));
-        device.Read(Row(Results.Stats, row, bytes.Length), bytes);
-        return stats;
+        candidatesRead = true;
+        var (first, end) = (Results.Best, Results.Stats);
+        device.Read(first with { Bytes = end.Offset + end.Bytes - first.Offset }, results.AsSpan(0, (int)(end.Offset + end.Bytes - first.Offset)));
     }
+
+    /// <summary>The candidates and statistics of a wanted row; valid until the next step. The first call waits for the step and reads those of all
+    /// rows.</summary>
+    public RowCandidates Candidates(int row)
+    {
+        if (!candidatesRead) ReadCandidates();
+        ReadOnlySpan<byte> Of(Tensor tensor, int bytes) => results.AsSpan((int)(tensor.Offset - Results.Best.Offset) + row * bytes, bytes);
+        const int Kept = CandidatesOp.Kept;
+        return new(MemoryMarshal.Cast<byte, int>(Of(Results.Best, 8 * Kept)), MemoryMarshal.Cast<byte, float>(Of(Results.Raw, 4 * Kept)),
+            MemoryMarshal.Read<LogitStats>(Of(Results.Stats, 4 * MergeCandidatesOp.StatsOfRow)));
+    }
+
+    /// <summary>Where whole rows of logits are drawn from, one after the other.</summary>
+    internal WeightedRow WholeRow => wholeRow ??= new WeightedRow(RealIds);
 
     /// <summary>All logits of a wanted row, (vocabulary), after its rules; −3e38: the id cannot be drawn.</summary>
     public void ReadLogits(int row, Span<float> logits) =>
@@ -179,8 +192,6 @@ public sealed class Runner : IDisposable
     /// <summary>The next power of two, at most the limit.</summary>
     static int Bucket(int count, int limit) => Math.Min(limit, (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)Math.Max(count, 1)));
 
-    static Tensor Row(in Tensor rows, int row, int bytes) => rows with { Offset = rows.Offset + (long)row * bytes, Bytes = bytes };
-
     /// <summary>Bytes of the inputs and results of a step.</summary>
     static long SharedBytes(Qwen3Config c, BatchLimits limits)
     {
@@ -204,6 +215,3 @@ public sealed class Runner : IDisposable
         }
     }
 }
-
-/// <summary>A row of logits in four numbers: its maximum and log-sum-exp as the model gives it, which logprobs are made of, and after its rules.</summary>
-public readonly record struct LogitStats(float RawMaximum, float RawLogSumExp, float Maximum, float LogSumExp);

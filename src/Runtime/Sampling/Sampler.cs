@@ -4,70 +4,96 @@ using Tessera.Shaders;
 namespace Tessera.Runtime.Sampling;
 
 /// <summary>Draws tokens: temperature, top-k, top-p, min-p, then one seeded draw. Penalties were applied on the device.</summary>
-/// <remarks>It reads 64 candidates; the whole row only where they may not hold all that can be drawn. No allocation per token.</remarks>
+/// <remarks>
+/// A sequence has its own, which holds the state of its draws. It takes 64 candidates; the whole row only where they may not hold all that can be drawn.
+/// It neither sorts nor allocates.
+/// </remarks>
 public sealed class Sampler
 {
     readonly SamplingOptions options;
     readonly Random random;
-    readonly int[] best = new int[2 * CandidatesOp.Kept];
-    readonly int vocabulary;
-    (float Logit, int Id)[] row = [];
-    float[] logits = [];
+    readonly int k;                                      // ids that top-k leaves
 
     /// <param name="options">All set: see <see cref="SamplingOptions"/>.</param>
     /// <param name="vocabulary">Ids that can be drawn.</param>
     public Sampler(SamplingOptions options, int vocabulary)
     {
         options.Check();
-        (this.options, this.vocabulary) = (options, vocabulary);
+        this.options = options;
+        k = options.TopK is > 0 and int top ? Math.Min(top, vocabulary) : vocabulary;
         random = options.Seed is { } seed ? new Random(seed) : new Random();
     }
 
     public bool IsGreedy => options.Temperature == 0;
 
-    /// <summary>The next token, from a row of the step's results.</summary>
-    /// <exception cref="TesseraException">A logit is not a number or infinite.</exception>
-    public int Draw(Runner runner, int from)
+    /// <summary>The next token of a wanted row.</summary>
+    /// <exception cref="TesseraException">A logit is not a number or infinite, or nothing can be drawn.</exception>
+    public int Draw(Runner runner, int row)
     {
-        runner.ReadBest(from, best);
-        if (!float.IsFinite(runner.ReadStats(from).LogSumExp)) throw NotFinite(runner, from);
-        if (best[0] < 0) throw new TesseraException("no token can be drawn: the mask and the biases leave none");
-        if (IsGreedy) return best[0];
-        int k = options.TopK is > 0 and int top ? Math.Min(top, vocabulary) : vocabulary;
-        if (k > CandidatesOp.Kept) return DrawFromRow(runner, from, k);
-        Span<(float Logit, int Id)> candidates = stackalloc (float, int)[k];
-        int count = 0;
-        for (; count < k && best[2 * count] >= 0; count++) candidates[count] = (BitConverter.Int32BitsToSingle(best[2 * count + 1]), best[2 * count]);
-        return Draw(candidates[..count]);
+        var candidates = runner.Candidates(row);
+        if (!float.IsFinite(candidates.Stats.LogSumExp))
+            throw new TesseraException($"the logits behind token {runner.Batch.Positions[runner.Batch.Wanted[row]] + 1} are not finite on "
+                + $"{runner.DeviceName}: weights or configuration are broken; check the file with convert verify");
+        if (!NeedsRow(candidates)) return Draw(candidates);
+        var weighted = runner.WholeRow;
+        runner.ReadLogits(row, weighted.Logits);
+        return Draw(candidates, weighted);
     }
 
-    static TesseraException NotFinite(Runner runner, int row) =>
-        new($"the logits behind token {runner.Batch.Positions[runner.Batch.Wanted[row]] + 1} are not finite on "
-            + $"{runner.DeviceName}: weights or configuration are broken; check the file with convert verify");
-
-    int DrawFromRow(Runner runner, int from, int k)
+    /// <summary>Whether ids that are no candidates may be drawn, or count.</summary>
+    public bool NeedsRow(in RowCandidates row)
     {
-        if (row.Length == 0) (row, logits) = (new (float, int)[vocabulary], new float[vocabulary]);
-        runner.ReadLogits(from, logits);
-        for (int id = 0; id < vocabulary; id++) row[id] = (-logits[id], id); // ascending order: most probable first, ties by lower id
-        Array.Sort(row);
-        for (int i = 0; i < k; i++) row[i].Logit = -row[i].Logit;
-        return Draw(row.AsSpan(0, k));
+        if (IsGreedy || k <= CandidatesOp.Kept || row.IsWhole) return false;
+        // Without top-p nothing counts that min-p cuts off.
+        return options.TopP < 1 || Weight(row, row.Count - 1) >= options.MinP!.Value;
     }
 
-    /// <summary>Draws among candidates, most probable first.</summary>
-    int Draw(Span<(float Logit, int Id)> candidates)
+    /// <summary>Draws among candidates.</summary>
+    /// <exception cref="TesseraException">Nothing can be drawn.</exception>
+    public int Draw(in RowCandidates row)
     {
-        Span<double> weights = candidates.Length <= CandidatesOp.Kept ? stackalloc double[candidates.Length] : new double[candidates.Length];
+        int count = Math.Min(k, row.Count);
+        if (count == 0) throw new TesseraException("no token can be drawn: the mask and the biases leave none");
+        if (IsGreedy) return row.Id(0);
+        Span<double> weights = stackalloc double[count];
         double total = 0;
-        for (int i = 0; i < weights.Length; i++) total += weights[i] = Math.Exp((candidates[i].Logit - candidates[0].Logit) / options.Temperature!.Value);
+        for (int i = 0; i < weights.Length; i++) total += weights[i] = Weight(row, i);
         int kept = 0;
         double mass = 0;
         while (kept < weights.Length && (kept == 0 || mass < options.TopP!.Value * total && weights[kept] >= options.MinP!.Value * weights[0]))
             mass += weights[kept++];
         double at = random.NextDouble() * mass;
         for (int i = 0; i < kept; i++)
-            if ((at -= weights[i]) < 0) return candidates[i].Id;
-        return candidates[kept - 1].Id;
+            if ((at -= weights[i]) < 0) return row.Id(i);
+        return row.Id(kept - 1);
     }
+
+    /// <summary>Draws from a whole row.</summary>
+    /// <param name="row">Its candidates: where they reach far enough, no id is searched for.</param>
+    /// <param name="weighted">Its logits; what was made of another row is overwritten.</param>
+    /// <exception cref="TesseraException">Nothing can be drawn.</exception>
+    public int Draw(in RowCandidates row, WeightedRow weighted)
+    {
+        if (row.Count == 0) throw new TesseraException("no token can be drawn: the mask and the biases leave none");
+        weighted.Weigh(row.Logit(0), options.Temperature!.Value);
+        Span<ulong> sums = stackalloc ulong[row.Count];  // of the candidates' weights
+        ulong sum = 0;
+        for (int i = 0; i < sums.Length; i++) sums[i] = sum += weighted.WeightOf(row.Logit(i));
+        ulong mass = weighted.WeightOfBest(k);
+        ulong target = Math.Clamp((ulong)Math.Ceiling((double)options.TopP!.Value * mass), 1, mass);
+        if (target < mass) mass = At(row, sums, weighted, target).Weight;
+        if (options.MinP > 0) mass = Math.Min(mass, weighted.WeightFrom(weighted.Units(options.MinP.Value)));
+        return At(row, sums, weighted, Math.Min((ulong)(random.NextDouble() * mass), mass - 1) + 1).Id;
+    }
+
+    static (int Id, ulong Weight) At(in RowCandidates row, ReadOnlySpan<ulong> sums, WeightedRow weighted, ulong target)
+    {
+        if (sums[^1] < target) return weighted.At(target);
+        int at = 0;
+        while (sums[at] < target) at++;
+        return (row.Id(at), sums[at]);
+    }
+
+    /// <summary>Of a candidate, the best one's being 1.</summary>
+    double Weight(in RowCandidates row, int index) => Math.Exp((row.Logit(index) - row.Logit(0)) / options.Temperature!.Value);
 }

@@ -100,15 +100,13 @@ public class GoldenTests
     static int[] Greedy(Runner runner, int[] prompt, int count)
     {
         var ids = new List<int>(prompt);
-        var best = new int[2 * CandidatesOp.Kept];
         int done = 0;
         while (ids.Count < prompt.Length + count)
         {
             runner.Batch.Clear();
             for (; done < ids.Count; done++) runner.Batch.Add(ids[done], 0, done, wanted: done == ids.Count - 1);
             runner.Run();
-            runner.ReadBest(0, best);
-            ids.Add(best[0]);
+            ids.Add(runner.Candidates(0).Id(0));
         }
         return [.. ids[prompt.Length..]];
     }
@@ -129,17 +127,13 @@ public class GoldenTests
         using var runner = model.Runner(on, Numerics.Fast, out var loaded);
         using var _ = loaded;
         int same = 0, all = 0;
-        var best = new int[2 * CandidatesOp.Kept];
         foreach (string sequence in model.Sequences)
         {
             int[] topIds = model.Ints(sequence + ".top_ids");
             GoldenModel.Feed(runner, model.Ints(sequence + ".ids"), 37, (at, count) =>
             {
                 for (int i = 0; i < count; i++, all++)
-                {
-                    runner.ReadBest(i, best);
-                    if (best[0] == topIds[(at + i) * 8]) same++;
-                }
+                    if (runner.Candidates(i).Id(0) == topIds[(at + i) * 8]) same++;
             });
         }
         TestContext.Current.SendDiagnosticMessage($"{name} q8 fast on {device}: {same} of {all} best tokens agree");

@@ -117,9 +117,8 @@ public sealed class LogitRulesTests : IDisposable
             float[][] rows = stand.Step((5, 2), (5, 0));
             Assert.Equal(With(masked, (700, raw[700] + 50)), rows[0]);
             Assert.Equal(raw, rows[1]);
-            int[] best = new int[2 * CandidatesOp.Kept];
-            stand.Runner.ReadBest(0, best);
-            Assert.Equal((700, -1), (best[0], best[6]));
+            var best = stand.Runner.Candidates(0);
+            Assert.Equal((700, 3), (best.Id(0), best.Count));
         }
         stand.Rules.Mask(2, []);
         Assert.Equal(With(raw, (700, raw[700] + 50), (701, raw[701] + 500)), stand.Step((5, 2))[0]);
@@ -137,7 +136,7 @@ public sealed class LogitRulesTests : IDisposable
         using var device = TestDevices.Open(name);
         using var stand = new Stand(model, device, edits: 4096);
         float[] raw = stand.Step((5, -1))[0];
-        var plain = stand.Runner.ReadStats(0);
+        var plain = stand.Runner.Candidates(0).Stats;
         double expected = Math.Log(raw.Sum(l => Math.Exp((double)l)));
         Assert.Equal((raw.Max(), raw.Max()), (plain.RawMaximum, plain.Maximum));
         Assert.Equal(expected, plain.RawLogSumExp, 1e-5);
@@ -145,15 +144,34 @@ public sealed class LogitRulesTests : IDisposable
         for (int id = 0; id < raw.Length; id++) stand.Rules.Edit(1, id, id % 5); // all of the vocabulary
         float[] edited = stand.Step((5, 1))[0];
         Assert.Equal(raw.Select((l, id) => l - id % 5), edited);
-        var stats = stand.Runner.ReadStats(0);
+        var stats = stand.Runner.Candidates(0).Stats;
         Assert.Equal((plain.RawMaximum, plain.RawLogSumExp, edited.Max()), (stats.RawMaximum, stats.RawLogSumExp, stats.Maximum));
         Assert.Equal(Math.Log(edited.Sum(l => Math.Exp((double)l))), stats.LogSumExp, 1e-5);
-        int[] best = new int[2 * CandidatesOp.Kept];
-        float[] before = new float[CandidatesOp.Kept];
-        stand.Runner.ReadBest(0, best);
-        stand.Runner.ReadRaw(0, before);
-        for (int i = 0; i < before.Length; i++)
-            Assert.Equal((edited[best[2 * i]], raw[best[2 * i]]), (BitConverter.Int32BitsToSingle(best[2 * i + 1]), before[i]));
+        var best = stand.Runner.Candidates(0);
+        Assert.Equal(CandidatesOp.Kept, best.Count);
+        for (int i = 0; i < best.Count; i++) Assert.Equal((edited[best.Id(i)], raw[best.Id(i)]), (best.Logit(i), best.Raw(i)));
+    }
+
+    [Theory, MemberData(nameof(Devices))]
+    public void One_read_brings_the_candidates_of_all_rows_and_allocates_nothing(string name)
+    {
+        using var device = TestDevices.Open(name);
+        using var stand = new Stand(model, device, edits: 4);
+        stand.Rules.Edit(1, 700, -50);
+        float[][] rows = stand.Step((5, -1), (6, 1), (7, -1));
+        for (int row = 0; row < rows.Length; row++)
+        {
+            var candidates = stand.Runner.Candidates(row);
+            int[] expected = [.. Enumerable.Range(0, rows[row].Length).OrderByDescending(id => rows[row][id]).ThenBy(id => id).Take(CandidatesOp.Kept)];
+            for (int i = 0; i < expected.Length; i++) Assert.Equal((expected[i], rows[row][expected[i]]), (candidates.Id(i), candidates.Logit(i)));
+            Assert.Equal(rows[row].Max(), candidates.Stats.Maximum);
+        }
+        stand.Runner.Run();
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        int sum = 0;
+        for (int row = 0; row < rows.Length; row++) sum += stand.Runner.Candidates(row).Id(0);
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.True(sum > 0);
     }
 
     [Fact]
