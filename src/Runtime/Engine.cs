@@ -212,15 +212,16 @@ public sealed class Engine : IDisposable
         {
             var generation = await Task.Run(() => new Generation(this, cached, prompt, sampling, maxTokens, stop), CancellationToken.None)
                 .ConfigureAwait(false);
-            var thinking = new Thinking(tokenizer, prompt);
-            var text = new TextStream(tokenizer);
+            var answer = new AnswerParser(tokenizer, prompt, stops: [], parseCalls: false);
+            var updates = new List<AnswerUpdate>();
             while (!stop.IsCancellationRequested && await Task.Run(generation.Next, CancellationToken.None).ConfigureAwait(false) is { } id)
             {
-                bool inside = thinking.Inside;
-                string more = thinking.Marks(id) ? text.Flush() : thinking.Trim(text.Append(id));
-                if (more.Length > 0) yield return new GenerationUpdate(more, inside);
+                answer.Append(id, updates);
+                foreach (var (text, inside, _) in updates) yield return new GenerationUpdate(text, inside);
+                updates.Clear();
             }
-            if (text.Flush() is { Length: > 0 } rest) yield return new GenerationUpdate(rest, thinking.Inside);
+            answer.End(updates);
+            foreach (var (text, inside, _) in updates) yield return new GenerationUpdate(text, inside);
             LastReport = generation.Report();
         }
         finally { gate.Release(); }

@@ -20,6 +20,7 @@ sealed class AddedTokens
     readonly int[] shorter;                              // the longest token that a token begins with, or -1
     readonly SearchValues<char> firsts;
     readonly Dictionary<int, AddedToken> byId = [];
+    readonly Dictionary<int, byte[]> bytesById = [];
 
     /// <param name="merged">Ids below are bytes and merges.</param>
     public AddedTokens(IReadOnlyList<AddedToken> tokens, int merged)
@@ -34,6 +35,7 @@ sealed class AddedTokens
             if ((bytes += length) > MaxBytes) throw new TesseraException($"tokenizer: expected added tokens of at most {MaxBytes} bytes together, found more");
             if (token.Id < merged || token.Id > MaxId)
                 throw new TesseraException($"tokenizer: added token '{Brief(token)}': expected an id from {merged} to {MaxId}, found {token.Id}");
+            bytesById.TryAdd(token.Id, Encoding.UTF8.GetBytes(token.Text));
             if (!byId.TryAdd(token.Id, token))
                 throw new TesseraException($"tokenizer: added token '{Brief(token)}' has the id of '{Brief(byId[token.Id])}', {token.Id}");
         }
@@ -58,6 +60,9 @@ sealed class AddedTokens
     public int MaxUsedId => byId.Count == 0 ? -1 : byId.Keys.Max();
 
     public bool TryGet(int id, out AddedToken token) => byId.TryGetValue(id, out token);
+
+    /// <summary>A token's text in UTF-8; empty where no token has the id.</summary>
+    public ReadOnlySpan<byte> BytesOf(int id) => bytesById.GetValueOrDefault(id);
 
     public int? Find(string text)
     {

@@ -9,12 +9,13 @@ public sealed class TextStream(Tokenizer tokenizer)
     char[] chars = new char[64];
 
     /// <summary>The text that an id completes; empty for control tokens and unfinished characters.</summary>
-    public string Append(int id) => tokenizer.IsSpecial(id) ? "" : Convert(tokenizer.BytesOf(id), flush: false);
+    public string Append(int id) => tokenizer.IsSpecial(id) ? "" : Append(tokenizer.BytesOf(id), flush: false);
 
     /// <summary>What is left of an unfinished character at the end.</summary>
-    public string Flush() => Convert([], flush: true);
+    public string Flush() => Append([], flush: true);
 
-    string Convert(ReadOnlySpan<byte> bytes, bool flush)
+    /// <summary>The text that bytes complete; <paramref name="flush"/>: none follow.</summary>
+    public string Append(ReadOnlySpan<byte> bytes, bool flush)
     {
         int most = Encoding.UTF8.GetMaxCharCount(bytes.Length) + 4;
         if (chars.Length < most) chars = new char[most];

@@ -49,7 +49,7 @@ public sealed class Tokenizer
 
     /// <summary>The bytes an id stands for; empty for an id without meaning.</summary>
     public ReadOnlySpan<byte> BytesOf(int id) =>
-        (uint)id < (uint)merges.Count ? merges.BytesOf(id) : added.TryGet(id, out var token) ? Encoding.UTF8.GetBytes(token.Text) : [];
+        (uint)id < (uint)merges.Count ? merges.BytesOf(id) : added.BytesOf(id);
 
     /// <summary>The text of ids, U+FFFD for bytes that are no UTF-8; <paramref name="special"/>: control tokens are written too.</summary>
     /// <exception cref="TesseraException">The text would be too long.</exception>

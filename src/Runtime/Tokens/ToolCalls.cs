@@ -14,7 +14,7 @@ public sealed record ToolCall(string Name, JsonElement Arguments);
 /// </summary>
 public static class ToolCalls
 {
-    const string Open = "<tool_call>", Close = "</tool_call>";
+    internal const string Open = "<tool_call>", Close = "</tool_call>";
 
     static readonly JsonDocumentOptions lenient = new() { AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip, MaxDepth = 64 };
 
@@ -38,7 +38,8 @@ public static class ToolCalls
         return (first < 0 ? answer : answer[..first].TrimEnd('\n'), calls);
     }
 
-    static ToolCall? Read(string body)
+    /// <summary>The call that lies between the markers; null where it is no valid one.</summary>
+    internal static ToolCall? Read(string body)
     {
         try
         {

@@ -7,20 +7,121 @@ namespace Tessera.Runtime.Tests.Tokens;
 /// <summary>An answer taken apart: thinking, text, tool calls.</summary>
 public class AnswerTests
 {
-    static (string Thinking, string Answer) Split(string prompt, string answer)
+    static Tokenizer Qwen => TokenizerTests.All["qwen3"].Value;
+
+    static List<AnswerUpdate> Updates(string prompt, string answer, string[] stops, bool parseCalls)
     {
-        var tokenizer = TokenizerTests.All["qwen3"].Value;
-        var thinking = new Thinking(tokenizer, tokenizer.Encode(prompt, added: true));
-        var text = new TextStream(tokenizer);
-        string inside = "", outside = "";
-        foreach (int id in tokenizer.Encode(answer, added: true))
+        var parser = new AnswerParser(Qwen, Qwen.Encode(prompt, added: true), stops, parseCalls);
+        var updates = new List<AnswerUpdate>();
+        foreach (int id in Qwen.Encode(answer, added: true)) parser.Append(id, updates);
+        parser.End(updates);
+        return updates;
+    }
+
+    static string Joined(IEnumerable<AnswerUpdate> updates, bool thinking) => string.Concat(updates.Where(u => u.Thinking == thinking).Select(u => u.Text));
+
+    static (string Thinking, string Answer) Split(string prompt, string answer, params string[] stops)
+    {
+        var updates = Updates(prompt, answer, stops, parseCalls: false);
+        return (Joined(updates, true), Joined(updates, false));
+    }
+
+    [Fact]
+    public void A_stop_string_ends_the_answer_and_not_the_thinking()
+    {
+        Assert.Equal(("a. b\n", "one"), Split("", "<think>\na. b\n</think>\n\none. two", ". "));
+        Assert.Equal(("", "four"), Split("", "four\n\nfive", "\n\n", "x"));
+        Assert.Equal(("let me", "one"), Split("", "<think>let me</think>\n\none", "\n\n")); // the empty lines behind a marker are none of the answer
+        Assert.Equal(("", "a sto"), Split("", "a sto", "stop"));                         // what did not become one
+        Assert.Equal(("", "x "), Split("", "x \U0001f600 y", "\U0001f600"));            // of several tokens
+        var parser = new AnswerParser(Qwen, [], ["b"], parseCalls: false);
+        var updates = new List<AnswerUpdate>();
+        foreach (int id in Qwen.Encode("a b c d", added: false)) parser.Append(id, updates);
+        Assert.True(parser.IsStopped);
+        Assert.Equal("a ", Joined(updates, false));
+    }
+
+    [Fact]
+    public void Calls_are_given_out_whole_while_the_text_comes()
+    {
+        const string Call = "<tool_call>\n{\"name\": \"add\", \"arguments\": {\"a\": 1}}\n</tool_call>";
+        var updates = Updates("", $"<think>I <tool_call> think</think>\n\nI look.\n{Call}\n{Call}", [], parseCalls: true);
+        Assert.Equal(("I <tool_call> think", "I look."), (Joined(updates, true), Joined(updates, false)));
+        Assert.Equal(["add", "add"], updates.Where(u => u.Call is not null).Select(u => u.Call!.Name));
+        Assert.True(updates.FindIndex(u => u.Call is not null) > updates.FindLastIndex(u => u.Text.Length > 0));
+        Assert.Contains(updates, u => u.Text == " look"); // before its end is known
+        Assert.Equal("I look.\n" + Call, Split("", $"I look.\n{Call}").Answer);
+    }
+
+    /// <summary>Anything at all, cut anywhere, gives the text and the calls that the whole answer gives.</summary>
+    [Fact]
+    public void A_stream_finds_what_the_whole_answer_holds()
+    {
+        var random = new Random(8);
+        string[] parts = ["<tool_call>", "</tool_call>", "\n", "\n\n", "text", "<", "<tool", "_call>", "{\"name\": \"f\", \"arguments\": {}}",
+            "{\"name\": 1}",
+            "<tool_call>{\"name\": \"g\", \"arguments\": {\"a\": [1]}}</tool_call>", "</tool_call", " "];
+        int found = 0;
+        for (int round = 0; round < 5000; round++)
         {
-            bool within = thinking.Inside;
-            string piece = thinking.Marks(id) ? text.Flush() : thinking.Trim(text.Append(id));
-            if (within) inside += piece;
-            else outside += piece;
+            string answer = string.Concat(Enumerable.Range(0, random.Next(1, 12)).Select(_ => parts[random.Next(parts.Length)]));
+            var (text, calls) = ToolCalls.Parse(answer);
+            var stream = new ToolCallStream();
+            var streamed = new List<ToolCall>();
+            string shown = "";
+            for (int at = 0, count; at < answer.Length; at += count)
+                shown += stream.Append(answer.Substring(at, count = random.Next(1, Math.Min(8, answer.Length - at) + 1)), streamed);
+            shown += stream.Flush(streamed);
+            Assert.True(text == shown, $"{answer}: expected '{text}', found '{shown}'");
+            Assert.Equal(calls.Select(c => c.Name + c.Arguments), streamed.Select(c => c.Name + c.Arguments));
+            found += calls.Count;
         }
-        return (inside, outside);
+        Assert.True(found > 1000);
+    }
+
+    [Fact]
+    public void A_spent_budget_forces_the_makers_words()
+    {
+        int[] stop = Thinking.StopIds(Qwen);
+        Assert.Equal([271, 82796, 279, 7199, 882, 553, 279, 1196, 11, 358, 614, 311, 2968, 279, 6291, 3118, 389, 279, 7274, 5961, 1431, 624, 151668, 271],
+            stop);
+        var thinking = new Thinking(Qwen, []);
+        Assert.Empty(Thinking.Forced(thinking, 0, stop).ToArray()); // it does not think
+        thinking.Marks(Qwen.Find("<think>")!.Value);
+        Assert.Equal(stop, Thinking.Forced(thinking, 0, stop));
+        for (int i = 0; i < 3; i++)
+        {
+            Assert.Empty(Thinking.Forced(thinking, 3, stop).ToArray());
+            thinking.Marks(100);
+        }
+        Assert.Equal((3, true), (thinking.Count, Thinking.Forced(thinking, 3, stop).SequenceEqual(stop)));
+        Assert.Empty(Thinking.Forced(thinking, null, stop).ToArray());
+        foreach (int id in stop) thinking.Marks(id);
+        Assert.False(thinking.Inside);
+        Assert.Empty(Thinking.Forced(thinking, 3, stop).ToArray());
+    }
+
+    [Fact]
+    public void Without_a_tokenizer_thinking_is_refused()
+    {
+        foreach (var act in new Action[] { () => new Thinking(null!, []), () => Thinking.StopIds(null!), () => new AnswerParser(null!, [], [], false) })
+            Assert.Contains("expected a tokenizer, found null", Assert.Throws<TesseraException>(act).Message);
+    }
+
+    [Fact]
+    public void Following_an_answers_bytes_allocates_nothing()
+    {
+        int[] ids = Qwen.Encode("<think>\nsome thought\n</think>\n\nI look.\n<tool_call>\n{}\n</tool_call><|im_end|>", added: true);
+        long least = long.MaxValue;
+        for (int attempt = 0; attempt < 3; attempt++)
+        {
+            var bytes = new AnswerBytes(Qwen, [], ["\nUser:", "###"]);
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            for (int i = 0; i < 200; i++)
+                foreach (int id in ids) bytes.Append(id, out _);
+            least = Math.Min(least, GC.GetAllocatedBytesForCurrentThread() - before);
+        }
+        Assert.Equal(0, least);
     }
 
     [Fact]
