@@ -70,7 +70,16 @@ public class FiguresTests
             foreach (var line in lines)
             {
                 string[] cells = table[line.GetProperty("row").GetString()!];
-                if (line.TryGetProperty("values", out var values)) Same(Median(Numbers(values)), cells[1]);
+                if (line.TryGetProperty("values", out var values))
+                {
+                    Same(Median(Numbers(values)), cells[1]);
+                    if (!line.TryGetProperty("peer", out var peer)) Assert.Equal(["", ""], cells[2..]);
+                    else
+                    {
+                        Same(Median(Numbers(peer)), cells[2]);
+                        Same(Median(Numbers(values)) / Median(Numbers(peer)), cells[3]);
+                    }
+                }
                 else Assert.Equal(line.GetProperty("shown").GetString(), cells[1]);
                 foreach (string field in new[] { "date", "machine", "command" }) Assert.NotEqual("", line.GetProperty(field).GetString());
                 Assert.True(seen.Add(cells[0]));
