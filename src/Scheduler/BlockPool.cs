@@ -86,14 +86,6 @@ sealed class BlockPool
         }
     }
 
-    /// <summary>Forgets what is cached: nothing that was computed is found any more.</summary>
-    public void Forget()
-    {
-        byHash.Clear();
-        Array.Clear(named);
-        (Free, Cached) = (Available, 0);
-    }
-
     void Enqueue(int block, bool atHead)
     {
         (previous[block], next[block]) = atHead ? (None, head) : (tail, None);

@@ -72,8 +72,9 @@ public class BlockPoolTests
         Assert.Null(pool.Name(blocks[1]));
         pool.Release(blocks);
         Assert.Equal((1, 1), (pool.Free, pool.Cached));
-        pool.Forget();
-        Assert.Equal((2, 0, false), (pool.Free, pool.Cached, pool.TryFind(9, out _)));
+        Assert.True(pool.TryFind(9, out int found) && found == blocks[0]);
+        Assert.Equal([blocks[1], blocks[0]], Take(pool, 2)); // what is free goes first, and a name with its block
+        Assert.Equal((0, 0, false), (pool.Free, pool.Cached, pool.TryFind(9, out _)));
     }
 
     /// <summary>Against a model that keeps a set of holders for each block.</summary>
