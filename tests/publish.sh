@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Publishes to artifacts/published/TARGET, apart from the ordinary build:
+# Publishes to artifacts/published/TARGET, apart from the ordinary build and from other targets, which may be published at the same time:
 #   publish.sh native                              the embedding sample as native code for this machine (needs clang or gcc)
 #   publish.sh win-x64|osx-arm64|linux-arm64|...   chat for another system, with .NET beside it
 #   publish.sh arm-tests                           the tests of the ops for linux-arm64, with .NET beside them
@@ -12,5 +12,5 @@ case "$target" in
     *) project=tools/chat options=(-r "$target" --self-contained) ;;
 esac
 # No build server stays behind: it would keep the output open that a test reads to its end.
-exec dotnet publish "$project" -c Release "${options[@]}" -p:ArtifactsPath="$PWD/artifacts/published/build" -o "artifacts/published/$target" \
+exec dotnet publish "$project" -c Release "${options[@]}" -p:ArtifactsPath="$PWD/artifacts/published/build/$target" -o "artifacts/published/$target" \
     --disable-build-servers -v q --nologo
