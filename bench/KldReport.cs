@@ -85,7 +85,7 @@ static class KldReport
             {
                 runner.Batch.Clear();
                 for (int i = 0; i < count; i++) runner.Batch.Add(ids[at + i], 0, at + i, wanted: true);
-                runner.Run(CancellationToken.None);
+                runner.Run();
             }
             for (int i = 0; i < count; i++) sums.Add(against, model, i, at + i + 1 < ids.Length ? ids[at + i + 1] : null);
         }

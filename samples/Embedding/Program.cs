@@ -11,8 +11,10 @@ try
 {
     using var engine = Engine.Load(model, new EngineOptions { Device = device });
     await foreach (var update in engine.Generate(question, new GenerationOptions { MaxTokens = 500 }))
+    {
         if (!update.Thinking) Console.Write(update.Text);
-    Console.WriteLine($"\n{engine.Device.Name}: {engine.LastReport!.Tokens} tokens, {engine.LastReport.TokensPerSecond:F0} tok/s");
+        if (update.Report is { } report) Console.WriteLine($"\n{engine.DeviceName}: {report.Tokens} tokens, {report.TokensPerSecond:F0} tok/s");
+    }
     return 0;
 }
 catch (TesseraException e)

@@ -1,5 +1,6 @@
 using Tessera.Runtime.Models;
 using Tessera.Runtime.Sampling;
+using Tessera.Runtime.Tokens;
 
 namespace Tessera.Scheduling;
 
@@ -7,6 +8,7 @@ namespace Tessera.Scheduling;
 sealed class Answer(RequestStream stream, int index, Order order, Answer? leader, int vocabulary)
     : Sequence(stream.Request.Prompt, stream.Limit, order, stream.Request.Salt, leader)
 {
+    readonly AnswerBytes? reading = stream.Request.Reading?.Invoke();
     readonly Sampler sampler = new(stream.Request.Sampling with { Seed = stream.Request.Sampling.Seed + index }, vocabulary);
 
     public RequestStream Stream => stream;
@@ -22,7 +24,53 @@ sealed class Answer(RequestStream stream, int index, Order order, Answer? leader
     /// <summary>Its set of rules; −1: none.</summary>
     public int RuleSet => stream.Request.IsRuled ? Row : -1;
 
+    /// <summary>When its first step began, its first token was there, and its last; null: not yet. Times since the request came.</summary>
+    public TimeSpan? Begun { get; set; }
+
+    public TimeSpan? First { get; set; }
+
+    public TimeSpan Last { get; set; }
+
+    /// <summary>Seconds that it waited, was in prefill, and in decode.</summary>
+    public (double Queued, double Prefill, double Decode) Times
+    {
+        get
+        {
+            double begun = Begun?.TotalSeconds ?? 0, first = First?.TotalSeconds ?? begun;
+            return (begun, first - begun, First is null ? 0 : Last.TotalSeconds - first);
+        }
+    }
+
+    /// <summary>See <see cref="GenerationReport"/>.</summary>
+    public uint LogitsHash { get; private set; }
+
+    /// <summary>Whether a stop string ended it.</summary>
+    public bool IsStopped => reading is { IsStopped: true };
+
     public int Draw(Runner runner) => sampler.Draw(runner, Wanted);
+
+    /// <summary>Keeps a hash of what its last token was drawn from.</summary>
+    public void Hash(Runner runner) => LogitsHash = runner.Candidates(Wanted).Hash();
+
+    /// <summary>Of a token that was drawn; null: none were asked for.</summary>
+    public TokenLogprobs? LogprobsOf(int id, Runner runner)
+    {
+        if (stream.Request.TopLogprobs is not { } top) return null;
+        var row = runner.Candidates(Wanted);
+        var best = new TokenLogprob[top];
+        int count = Logprobs.Best(row, best);
+        // Of an id that is no candidate the row has the logit, as it is behind the rules.
+        float? own = Logprobs.Of(id, row) ?? (stream.Request.IsRuled ? null : Logprobs.Of(runner.ReadLogit(Wanted, id), row.Stats));
+        return new TokenLogprobs(id, own, count == top ? best : best[..count]);
+    }
+
+    /// <summary>Ids that must follow what is generated; none: the next is drawn.</summary>
+    public ReadOnlySpan<int> Forced()
+    {
+        var request = stream.Request;
+        if (reading is not null && Thinking.Forced(reading.Thinking, request.ThinkingBudget, request.ThinkingStop) is { Length: > 0 } stop) return stop;
+        return request.Forced is { } forced ? forced(Tokens[PromptCount..]) : [];
+    }
 
     /// <summary>Puts this step's tokens in the batch, and on the device what that needs: blocks, rules, mask.</summary>
     public void Fill(int count, Runner runner)
@@ -39,6 +87,9 @@ sealed class Answer(RequestStream stream, int index, Order order, Answer? leader
         Wanted = draws ? runner.Batch.WantedCount : -1;
         for (int i = Computed; i < Computed + count; i++) runner.Batch.Add(Tokens[i], Row, i, wanted: i == Count - 1, RuleSet);
     }
+
+    /// <summary>A token more was given out: what it does to the text.</summary>
+    public void Read(int id) => reading?.Append(id, out _);
 
     /// <summary>One token more is known.</summary>
     public void Add(int id, LogitRules rules)
@@ -60,7 +111,9 @@ sealed class Answer(RequestStream stream, int index, Order order, Answer? leader
 
     void Penalise(int id, LogitRules rules, bool generated)
     {
-        var request = stream.Request;
-        rules.Edit(RuleSet, id, (generated ? request.Sampling.PresencePenalty : 0) - request.BiasOf(id), request.Sampling.RepetitionPenalty!.Value);
+        var (request, sampling) = (stream.Request, stream.Request.Sampling);
+        float subtract = !generated ? 0 : sampling.PresencePenalty;
+        if (generated && sampling.FrequencyPenalty != 0) subtract += sampling.FrequencyPenalty * Tokens[PromptCount..].Count(id);
+        rules.Edit(RuleSet, id, subtract - request.BiasOf(id), sampling.RepetitionPenalty!.Value);
     }
 }

@@ -39,6 +39,15 @@ sealed class RequestStream(Request request, int limit, long arrived, long deadli
     /// <summary>Whether it left the queue: the loop's.</summary>
     internal bool Begun { get; set; }
 
+    /// <summary>What became of an answer, behind its last event; null with any other.</summary>
+    public GenerationReport? ReportOf(TokenEvent last, long stepBytes)
+    {
+        if (last.End is not { } end) return null;
+        var answer = Answers[last.Answer];
+        var (queued, prefill, decode) = answer.Times;
+        return new(request.Prompt.Length, CachedTokens, answer.Generated, 0, queued, prefill, decode, stepBytes, answer.LogitsHash, end);
+    }
+
     /// <summary>Ends all its answers at the start of the next step.</summary>
     public void Cancel() => cancelled = true;
 

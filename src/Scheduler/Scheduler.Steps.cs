@@ -59,8 +59,9 @@ sealed partial class Scheduler
                 Fail(answer.Stream, e);
                 continue;
             }
+            answer.Hash(runner);
             if (IsEnd(answer, id)) End(answer, EndReason.EndOfAnswer);
-            else if (Give(answer, id)) Force(answer);
+            else if (Give(answer, id, answer.LogprobsOf(id, runner))) Force(answer);
         }
     }
 
@@ -72,11 +73,15 @@ sealed partial class Scheduler
     }
 
     /// <summary>Gives a token out and makes it known. False: it was the last.</summary>
-    bool Give(Answer answer, int id)
+    bool Give(Answer answer, int id, TokenLogprobs? logprobs = null)
     {
-        undelivered.Add((answer.Stream, new TokenEvent(answer.Index, id)));
+        undelivered.Add((answer.Stream, new TokenEvent(answer.Index, id, Logprobs: logprobs)));
         answer.Generated++;
-        if (answer.Generated == answer.Stream.Request.MaxTokens) End(answer, EndReason.MaxTokens);
+        answer.Last = SinceArrival(answer);
+        answer.First ??= answer.Last;
+        answer.Read(id);
+        if (answer.IsStopped) End(answer, EndReason.StopString);
+        else if (answer.Generated == answer.Stream.Request.MaxTokens) End(answer, EndReason.MaxTokens);
         else if (answer.Count == answer.Limit) End(answer, EndReason.ContextFull); // the last token needs no place
         else answer.Add(id, runner.Rules);
         return !answer.Ended;
@@ -85,10 +90,9 @@ sealed partial class Scheduler
     /// <summary>Tokens that must follow are known at once, and computed like a prompt.</summary>
     void Force(Answer answer)
     {
-        if (answer.Stream.Request.Forced is not { } forced) return;
         try
         {
-            foreach (int id in forced(answer.Tokens[answer.PromptCount..])) if (!Give(answer, id)) return;
+            foreach (int id in answer.Forced()) if (!Give(answer, id)) return;
         }
         catch (Exception e) { Fail(answer.Stream, e); }      // what a caller's function throws is its request's matter
     }
@@ -96,10 +100,22 @@ sealed partial class Scheduler
     void Begin(Answer answer)
     {
         var stream = answer.Stream;
+        answer.Begun ??= SinceArrival(answer);
         if (stream.Begun) return;
         stream.Begun = true;
         stream.CachedTokens = answer.Computed;
         Interlocked.Decrement(ref queued);
+    }
+
+    TimeSpan SinceArrival(Answer answer) => clock.GetElapsedTime(0) - TimeSpan.FromTicks(answer.Stream.Arrived);
+
+    /// <summary>Whether a step that runs has nobody who waits for it. Between its parts there is time to give out what the last one drew.</summary>
+    bool IsStopped()
+    {
+        Deliver();
+        if (stopping) return true;
+        foreach (var (sequence, _) in plan.Entries) if (!((Answer)sequence).Stream.Cancelled) return false;
+        return true;
     }
 
     void End(Answer answer, EndReason reason)

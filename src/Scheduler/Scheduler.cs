@@ -37,6 +37,8 @@ sealed partial class Scheduler : IDisposable
     readonly List<RequestStream> active = [];
     readonly List<(RequestStream Stream, TokenEvent Event)> undelivered = [];
     readonly List<(RequestStream Stream, Exception? Error)> completed = [];
+    readonly Lock device = new();                            // of the step that runs
+    readonly Func<bool> isStopped;
     Thread? thread;
     volatile bool stopping;
     Exception? failure;
@@ -55,6 +57,7 @@ sealed partial class Scheduler : IDisposable
         int tokens = options.StepTokens > 0 ? Math.Min(options.StepTokens, limits.Tokens) : limits.Tokens;
         budget = new Budget(Math.Max(tokens, limits.Sequences), options.StepMilliseconds);
         context = Admission.Context(limits.BlocksPerSequence, limits.Blocks);
+        isStopped = IsStopped;
         (state, plan) = (new State(limits.Blocks, limits.Sequences), new Plan(limits.Sequences, limits.BlocksPerSequence));
     }
 
@@ -76,9 +79,7 @@ sealed partial class Scheduler : IDisposable
     /// <exception cref="ObjectDisposedException">The scheduler is disposed.</exception>
     public RequestStream Submit(Request request)
     {
-        request.Sampling.Check();
-        Admission.Check(request.Prompt, runner.RealIds, context);
-        if (request.Answers is < 1 or > 128) throw new TesseraException($"answers {request.Answers}: expected 1 to 128");
+        Check(request);
         long now = clock.GetTimestamp();
         long deadline = request.Timeout is { } timeout ? now + (long)(timeout.TotalSeconds * clock.TimestampFrequency) : long.MaxValue;
         int limit = request.MaxTokens > 0 ? (int)Math.Min(context, request.Prompt.Length + (long)request.MaxTokens - 1) : context;
@@ -90,6 +91,16 @@ sealed partial class Scheduler : IDisposable
         }
         if (!inbox.Writer.TryWrite(stream)) throw failure is { } error ? Failed(error) : Disposed();
         return stream;
+    }
+
+    /// <exception cref="TesseraException">The request cannot be answered: says why.</exception>
+    public void Check(Request request) => request.Check(runner.RealIds, context);
+
+    /// <summary>Uses the device while no step does.</summary>
+    /// <exception cref="ObjectDisposedException">The scheduler is disposed.</exception>
+    public T BetweenSteps<T>(Func<T> use)
+    {
+        lock (device) return stopping ? throw Disposed() : use();
     }
 
     /// <summary>Starts the loop's thread.</summary>
@@ -117,23 +128,30 @@ sealed partial class Scheduler : IDisposable
         Planner.Plan(state, budget, cost, plan);
         Preemptions += plan.Preempted;
         long start = clock.GetTimestamp();
-        Fill();
-        if (runner.Batch.Count > 0) runner.Run();
-        Deliver();                                           // the last step's tokens, while the device works
-        if (plan.Tokens == 0) return false;
-        runner.Wait();
-        Settle();
+        lock (device)
+        {
+            Fill();
+            bool whole = runner.Batch.Count == 0 || runner.Run(isStopped);
+            Deliver();                                       // the last step's tokens, while the device works
+            if (plan.Tokens == 0) return false;
+            runner.Wait();
+            if (!whole) return true;                         // nobody waits for it any more
+            Settle();
+        }
         cost.Add(plan.Tokens, plan.Context, clock.GetElapsedTime(start).TotalMilliseconds);
         return true;
     }
 
     /// <summary>Ends every request with one exception, in the time of a step. What was drawn before it comes out before it.</summary>
+    /// <exception cref="InvalidOperationException">Called by the loop, which would wait for itself.</exception>
     public void Dispose()
     {
+        if (thread == Thread.CurrentThread) throw new InvalidOperationException("a mask cannot dispose the engine that calls it");
         stopping = true;
         inbox.Writer.TryComplete();
         if (thread is { } loop) loop.Join();
         else Finish();
+        lock (device) { }                                    // nobody uses it between steps any more
     }
 
     void Finish()

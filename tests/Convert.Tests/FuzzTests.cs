@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json.Nodes;
+using Tessera.Testing;
 using Tessera.Runtime.Files;
 using Tessera.Runtime.Sampling;
 using Tessera.Shaders;
@@ -148,9 +149,9 @@ public sealed class FuzzTests : IDisposable
 
     static void Compute(string path, string device)
     {
-        using var engine = Engine.Load(path, new EngineOptions { Device = device, Context = 1 });
-        Assert.NotNull(engine.Start([0], SamplingOptions.Greedy, 1).Next());
-        Assert.All(engine.LastLogits(), logit => Assert.True(float.IsFinite(logit)));
+        using var one = new OneSequence(path, new ModelOptions { Device = device, Context = 1 });
+        one.Take([0], SamplingOptions.Greedy, 1);
+        Assert.All(one.Logits(), logit => Assert.True(float.IsFinite(logit)));
     }
 
     /// <summary>Sizes that few models have, whole folders of them: whatever the converter takes, loads and gives finite logits.</summary>
@@ -215,8 +216,8 @@ public sealed class FuzzTests : IDisposable
             Accepts(() =>
             {
                 using (var tiled = TiledFile.Open(maker.Out)) _ = tiled.Corrupted().Count();
-                using var engine = Engine.Load(maker.Out, new EngineOptions { Device = "host", Context = 16 });
-                engine.Start([1, 2], SamplingOptions.Greedy, 2).Next();
+                using var one = new OneSequence(maker.Out, new ModelOptions { Device = "host", Context = 16 });
+                one.Take([1, 2], SamplingOptions.Greedy, 1);
             });
         }
 

@@ -128,7 +128,7 @@ public sealed class HostileFileTests : IDisposable
     {
         string path = Sparse(segment, bytes);
         long before = GC.GetAllocatedBytesForCurrentThread();
-        string message = Assert.Throws<TesseraException>(() => Engine.Load(path, new EngineOptions { Device = "host", Context = 16 }).Dispose()).Message;
+        string message = Assert.Throws<TesseraException>(() => Model.Load(path, new ModelOptions { Device = "host", Context = 16 }).Dispose()).Message;
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 32 << 20);
         Assert.Contains(expected, message);
     }

@@ -30,7 +30,7 @@ public class HostileTokenizerTests
     {
         using var maker = WithAdded(new string('x', 4096));
         maker.Convert(DType.Q8);
-        using var engine = Engine.Load(maker.Out, new EngineOptions { Device = "host", Context = 16 });
-        Assert.Equal([2170], engine.Tokenizer!.Encode(new string('x', 4096), added: true));
+        using var loaded = Model.Load(maker.Out, new ModelOptions { Device = "host", Context = 16 });
+        Assert.Equal([2170], loaded.Tokenizer!.Encode(new string('x', 4096), added: true));
     }
 }

@@ -140,9 +140,9 @@ public unsafe class RoundTripTests
         upcycled.Save().Convert();
         float[] Logits(string file)
         {
-            using var engine = Engine.Load(file, new EngineOptions { Device = TestDevices.Named(device), Numerics = Numerics.Exact });
-            engine.Start([5, 17, 300, 2, 44, 44, 9], SamplingOptions.Greedy, 1).Next();
-            return engine.LastLogits();
+            using var one = new OneSequence(file, new ModelOptions { Device = TestDevices.Named(device), Numerics = Numerics.Exact });
+            one.Take([5, 17, 300, 2, 44, 44, 9], SamplingOptions.Greedy, 1);
+            return one.Logits();
         }
         float[] expected = Logits(dense.Out), actual = Logits(upcycled.Out);
         Assert.Equal(0, expected.Zip(actual, (e, a) => Math.Pow(e - a, 2)).Sum() / expected.Sum(e => e * (double)e), 1e-12);

@@ -24,6 +24,35 @@ public class ModelTests
     [InlineData("lavapipe", 5)]
     public void Many_random_schedules_give_the_ids_of_each_request_alone(string device, int schedules) => Run(device, schedules);
 
+    [Theory, InlineData("host"), InlineData("lavapipe")]
+    public void Decoding_allocates_nothing(string device)
+    {
+        foreach (var sampling in new[] { Ledger.Greedy, Ledger.Sampled(0.6f), Ledger.Sampled(0.6f, topK: 0), Ledger.Sampled(0, repetition: 1.01f) })
+        {
+            long least = long.MaxValue;
+            for (int attempt = 0; attempt < 3; attempt++) // the runtime may compile meanwhile
+            {
+                using var model = Model.Load(path, new ModelOptions { Device = TestDevices.Named(device), Context = 512 });
+                using var runner = model.OpenRunner();
+                using var scheduler = new Scheduler(runner);
+                var stream = scheduler.Submit(new Request { Prompt = [5, 6, 7, 8], Sampling = sampling });
+                void Steps(int count)
+                {
+                    for (int i = 0; i < count; i++)
+                    {
+                        Assert.True(scheduler.Step());
+                        while (stream.Events.TryRead(out _)) { }
+                    }
+                }
+                Steps(64);
+                long before = GC.GetAllocatedBytesForCurrentThread();
+                Steps(200);
+                least = Math.Min(least, GC.GetAllocatedBytesForCurrentThread() - before);
+            }
+            Assert.Equal(0, least);
+        }
+    }
+
     static void Run(string device, int schedules)
     {
         using var file = TiledFile.Open(path);

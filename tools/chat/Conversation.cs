@@ -13,7 +13,8 @@ sealed class Conversation(Engine engine, GenerationOptions options, string? syst
     /// <summary>Thinking on or off; null: as the model's template has it.</summary>
     public bool? Thinking { get; set; } = options.Thinking;
 
-    public Engine Engine => engine;
+    /// <summary>Of the last answer.</summary>
+    public GenerationReport? LastReport { get; private set; }
 
     public void Forget() => messages.RemoveRange(system is null ? 0 : 1, messages.Count - (system is null ? 0 : 1));
 
@@ -28,7 +29,9 @@ sealed class Conversation(Engine engine, GenerationOptions options, string? syst
         {
             await foreach (var update in engine.Generate(messages, options with { Thinking = Thinking }, stop))
             {
+                if (update.Report is { } report) LastReport = report;
                 if (!update.Thinking) answer.Append(update.Text);
+                if (update.Text.Length == 0) continue;
                 if (terminal && update.Thinking != thinking)
                 {
                     thinking = update.Thinking;
@@ -48,7 +51,7 @@ sealed class Conversation(Engine engine, GenerationOptions options, string? syst
         }
         Console.WriteLine();
         messages.Add(new ChatMessage("assistant", answer.ToString()));
-        Console.Error.WriteLine(RunLine.Of(engine, engine.LastReport!));
+        Console.Error.WriteLine(RunLine.Of(engine, LastReport!));
     }
 
     /// <summary>Control characters of an answer must not steer the terminal.</summary>

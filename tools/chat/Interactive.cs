@@ -45,7 +45,7 @@ static class Interactive
                 try
                 {
                     conversation.Answer(line, answering.Token).GetAwaiter().GetResult();
-                    if (conversation.Engine.LastReport!.End == EndReason.ContextFull) Console.Error.WriteLine(Full);
+                    if (conversation.LastReport!.End == EndReason.ContextFull) Console.Error.WriteLine(Full);
                 }
                 // this answer failed, not the chat
                 catch (TesseraException e) { Console.Error.WriteLine(e is ContextFullException ? $"{e.Message}. {Full}" : e.Message); }

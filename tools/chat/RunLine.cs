@@ -5,7 +5,7 @@ static class RunLine
 {
     public static string Of(Engine engine, GenerationReport report)
     {
-        string device = $"{engine.Device.Name} ({engine.Device.Description})", numerics = engine.Numerics.ToString().ToLowerInvariant();
+        string device = $"{engine.DeviceName} ({engine.DeviceDescription})", numerics = engine.Numerics.ToString().ToLowerInvariant();
         return $"# {engine.Info.Name} {engine.WeightType.Name()} {numerics} on {device} · {report.Tokens} tok · {Speed(engine, report)}"
             + $" · prompt {report.PromptTokens} tok ({report.CachedTokens} kept) in {report.PrefillSeconds * 1000:F0} ms · logits "
             + $"#{report.LogitsHash:x8}{End(report.End)}";
@@ -15,7 +15,7 @@ static class RunLine
     {
         double rate = report.TokensPerSecond, bytes = report.BytesPerSecond;
         if (rate == 0) return "too short to time";
-        double limit = engine.Device.MeasureBandwidth();
+        double limit = engine.MeasureBandwidth();
         string share = limit > 0 ? $" ({100 * bytes / limit:F0} % of {limit / 1e9:F1} measured)" : "";
         return $"{rate:F1} tok/s · {1000 / rate:F2} ms/tok · {bytes / 1e9:F1} GB/s{share}";
     }

@@ -10,6 +10,9 @@ namespace Tessera.Runtime.Models;
 /// </summary>
 public sealed class LogitRules : IDisposable
 {
+    /// <summary>Ids that a caller may give a bias, beside the penalties of all that is known.</summary>
+    public const int MaxBiases = 1024;
+
     readonly IDevice device;
     readonly DeviceMemory? memory;                       // null: there are no sets
     readonly int vocabulary, capacity;

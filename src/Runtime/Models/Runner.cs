@@ -22,6 +22,7 @@ public sealed class Runner : IDisposable
     readonly Dictionary<(int, int), Step> steps = [];
     WeightedRow? wholeRow;
     bool candidatesRead;                                     // of the last step
+    bool disposed;
     Step? last;
 
     /// <param name="cache">Type of keys and values; null: what the numerics say.</param>
@@ -63,9 +64,10 @@ public sealed class Runner : IDisposable
         Activations.Bytes(c, matrices, numerics, limits) + SharedBytes(c, limits) + LogitRules.Bytes(c.Vocabulary, limits);
 
     /// <summary>Computes the batch. Returns when it is submitted; reading the results waits.</summary>
-    /// <returns>False where <paramref name="stop"/> ended a long step half-way: its results are none, and the cache behind its first position is to be
+    /// <param name="isStopped">Called between the parts of a long step.</param>
+    /// <returns>False where <paramref name="isStopped"/> ended a long step half-way: its results are none, and the cache behind its first position is to be
     /// written again.</returns>
-    public bool Run(CancellationToken stop = default)
+    public bool Run(Func<bool>? isStopped = null)
     {
         var b = Batch;
         for (int i = 0; i < b.Count; i++)
@@ -90,8 +92,8 @@ public sealed class Runner : IDisposable
         Completion before = default, newest = default;
         for (int i = 0; i < step.Parts.Length; i++)
         {
-            if (stop.CanBeCanceled) before.Wait(); // two parts in flight keep a device busy, and leave the rest to be stopped
-            if (i > 0 && stop.IsCancellationRequested) return false;
+            if (isStopped is not null) before.Wait(); // two parts in flight keep a device busy, and leave the rest to be stopped
+            if (i > 0 && isStopped?.Invoke() is true) return false;
             (before, newest) = (newest, device.Submit(step.Parts[i]));
         }
         return true;
@@ -99,6 +101,9 @@ public sealed class Runner : IDisposable
 
     /// <summary>Where the batch was computed, for an error's text.</summary>
     internal string DeviceName => device.Name;
+
+    /// <summary>Told at the end of its disposal.</summary>
+    internal Action? OnDisposed { get; init; }
 
     /// <summary>Seconds on a slow device after which a step of many tokens is cut, so that it can be stopped.</summary>
     internal double MaxPartSeconds { get; init; } = 0.1;
@@ -129,6 +134,15 @@ public sealed class Runner : IDisposable
         device.Read(Results.Logits with { Offset = Results.Logits.Offset + (long)row * Rows.Stride(DType.F32, config.Vocabulary), Bytes = logits.Length * 4L },
             MemoryMarshal.AsBytes(logits));
 
+    /// <summary>One logit of a wanted row, after its rules.</summary>
+    internal float ReadLogit(int row, int id)
+    {
+        float logit = 0;
+        device.Read(Results.Logits with { Offset = Results.Logits.Offset + (long)row * Rows.Stride(DType.F32, config.Vocabulary) + 4L * id, Bytes = 4 },
+            MemoryMarshal.AsBytes(new Span<float>(ref logit)));
+        return logit;
+    }
+
     /// <summary>The residual stream behind the last layer, (hidden), of row <paramref name="row"/> of the step.</summary>
     public void ReadHidden(int row, Span<float> hidden) =>
         device.Read(Results.X with { Offset = Results.X.Offset + (long)row * Rows.Stride(DType.F32, config.Hidden), Bytes = hidden.Length * 4L },
@@ -141,11 +155,14 @@ public sealed class Runner : IDisposable
 
     public void Dispose()
     {
+        if (disposed) return;
+        disposed = true;
         foreach (var part in steps.Values.SelectMany(step => step.Parts)) part.Dispose();
         Cache.Dispose();
         Rules.Dispose();
         activations.Dispose();
         shared.Dispose();
+        OnDisposed?.Invoke();
     }
 
     Activations Results => last!.Buffers;

@@ -1,8 +1,5 @@
 namespace Tessera.Runtime.Sampling;
 
-/// <summary>An id and the logarithm of its probability.</summary>
-public readonly record struct TokenLogprob(int Id, float Logprob);
-
 /// <summary>Logprobs as the model gives them: before masks, penalties, biases, temperature and cuts.</summary>
 public static class Logprobs
 {

@@ -1,3 +1,5 @@
+using System.IO.Hashing;
+using System.Runtime.InteropServices;
 using Tessera.Shaders;
 
 namespace Tessera.Runtime.Sampling;
@@ -26,6 +28,14 @@ public readonly ref struct RowCandidates(ReadOnlySpan<int> best, ReadOnlySpan<fl
 
     /// <summary>As the model gives it.</summary>
     public float Raw(int index) => raw[index];
+
+    /// <summary>Of all of it: compares rows on one device. Never 0.</summary>
+    public uint Hash()
+    {
+        var stats = Stats;
+        ulong ofStats = XxHash3.HashToUInt64(MemoryMarshal.AsBytes(new ReadOnlySpan<LogitStats>(in stats)));
+        return Math.Max((uint)XxHash3.HashToUInt64(MemoryMarshal.AsBytes(best), (long)ofStats), 1);
+    }
 
     static int Counted(ReadOnlySpan<int> best)
     {

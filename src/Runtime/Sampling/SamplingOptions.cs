@@ -20,6 +20,9 @@ public sealed record SamplingOptions
     /// <summary>Subtracted once from the logit of every token already generated.</summary>
     public float PresencePenalty { get; init; }
 
+    /// <summary>Subtracted from the logit of a token for every time that it was generated.</summary>
+    public float FrequencyPenalty { get; init; }
+
     /// <summary>Divides the positive and multiplies the negative logits of tokens already in the context.</summary>
     public float? RepetitionPenalty { get; init; }
 
@@ -55,6 +58,7 @@ public sealed record SamplingOptions
         Require(TopP is > 0 and <= 1, "top-p must be above 0 and at most 1", TopP);
         Require(MinP is >= 0 and <= 1, "min-p must be 0 to 1", MinP);
         Require(PresencePenalty is >= -10 and <= 10, "presence penalty must be -10 to 10", PresencePenalty);
+        Require(FrequencyPenalty is >= -10 and <= 10, "frequency penalty must be -10 to 10", FrequencyPenalty);
         Require(RepetitionPenalty is > 0 and <= 100, "repetition penalty must be above 0", RepetitionPenalty);
     }
 }

@@ -27,6 +27,9 @@ public sealed class AnswerParser
     /// <summary>Whether a stop string was found: what follows is no answer.</summary>
     public bool IsStopped => bytes.IsStopped;
 
+    /// <summary>Whether the next id is part of the thinking.</summary>
+    public bool IsThinking => bytes.Thinking.Inside;
+
     /// <summary>Ids that were thinking.</summary>
     public int ThinkingCount => bytes.Thinking.Count;
 

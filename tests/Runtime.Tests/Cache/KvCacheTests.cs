@@ -5,6 +5,7 @@ using Tessera.Runtime.Models;
 using Tessera.Runtime.Tests.Devices;
 using Tessera.Runtime.Tests.Models;
 using Tessera.Shaders;
+using Tessera.Testing;
 using Xunit;
 
 namespace Tessera.Runtime.Tests.Cache;

@@ -1,11 +1,17 @@
 using Tessera.Runtime.Devices;
+using Tessera.Shaders;
+using Tessera.Testing;
 using Xunit;
 
 namespace Tessera.Runtime.Tests.Devices;
 
 /// <summary>The device a model is loaded on: the one named or an error, else the first that can hold it.</summary>
-public class ChoiceTests(TrainedModel model) : IClassFixture<TrainedModel>
+public sealed class ChoiceTests : IDisposable
 {
+    readonly GoldenModel model = new("numbers-dense", DType.Q8);
+
+    public void Dispose() => model.Dispose();
+
     const long Small = 20L << 20, Large = 400L << 20;
 
     [ThreadStatic]
@@ -32,11 +38,10 @@ public class ChoiceTests(TrainedModel model) : IClassFixture<TrainedModel>
         var opened = Offer((DeviceKind.Software, Large, null), (DeviceKind.Integrated, Large, null), (DeviceKind.Discrete, Small, null),
             (DeviceKind.Discrete, -1, null), (DeviceKind.Discrete, Large, "its driver is too old"));
         var status = new List<string>();
-        using (var engine = Engine.Load(model.Q8Path, new EngineOptions { Context = 4096, OnStatus = status.Add }))
+        using (var one = new OneSequence(model.FilePath, new ModelOptions { Context = 4096, OnStatus = status.Add }))
         {
-            Assert.Equal("fake:1", engine.Device.Name);
-            var generation = engine.Start([5, 6, 7], SamplingOptions.Greedy, 1);
-            Assert.NotNull(generation.Next());
+            Assert.Equal("fake:1", one.Model.Device.Name);
+            one.Take([5, 6, 7], SamplingOptions.Greedy, 1);
         }
         var told = status.Where(line => line.StartsWith("fake", StringComparison.Ordinal)).ToList(); // a machine's own devices may be told too
         Assert.Equal(3, told.Count);
@@ -51,11 +56,11 @@ public class ChoiceTests(TrainedModel model) : IClassFixture<TrainedModel>
     public void A_device_that_is_named_is_used_or_it_is_an_error()
     {
         var opened = Offer((DeviceKind.Discrete, Small, null), (DeviceKind.Software, Large, null));
-        var e = Assert.Throws<TesseraException>(() => Engine.Load(model.Q8Path, new EngineOptions { Device = "fake:0", Context = 4096 }));
+        var e = Assert.Throws<TesseraException>(() => Model.Load(model.FilePath, new ModelOptions { Device = "fake:0", Context = 4096 }));
         Assert.Contains("numbers-dense does not fit fake:0", e.Message);
         Assert.True(Assert.Single(opened).Disposed);
-        using var engine = Engine.Load(model.Q8Path, new EngineOptions { Device = "fake:1" });
-        Assert.Equal("fake:1", engine.Device.Name);
+        using var loaded = Model.Load(model.FilePath, new ModelOptions { Device = "fake:1" });
+        Assert.Equal("fake:1", loaded.Device.Name);
     }
 
     [Fact]
@@ -79,7 +84,7 @@ public class ChoiceTests(TrainedModel model) : IClassFixture<TrainedModel>
         using var stop = new CancellationTokenSource();
         int calls = 0;
         long before = 0;
-        Assert.Throws<OperationCanceledException>(() => Engine.Load(model.Q8Path, new EngineOptions
+        Assert.Throws<OperationCanceledException>(() => Model.Load(model.FilePath, new ModelOptions
         {
             Device = "fake:0",
             OnProgress = (copied, total) =>

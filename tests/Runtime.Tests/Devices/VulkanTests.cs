@@ -11,8 +11,12 @@ using Xunit;
 namespace Tessera.Runtime.Tests.Devices;
 
 /// <summary>How the Vulkan device behaves where drivers and machines do not.</summary>
-public class VulkanTests(TrainedModel model) : IClassFixture<TrainedModel>
+public sealed class VulkanTests : IDisposable
 {
+    readonly GoldenModel model = new("numbers-dense", DType.Q8);
+
+    public void Dispose() => model.Dispose();
+
     static VulkanDevice Open() => (VulkanDevice)TestDevices.Open("lavapipe");
 
     static int Lavapipe => TestDevices.Lavapipe;
@@ -110,7 +114,7 @@ public class VulkanTests(TrainedModel model) : IClassFixture<TrainedModel>
             device.Read(Tensor.Packed(c, 0, DType.Q8, 1, small.Length), backSmall);
             Assert.All(backSmall, x => Assert.Equal(0, x));
         }
-        using var file = Files.TiledFile.Open(model.Q8Path);
+        using var file = Files.TiledFile.Open(model.FilePath);
         float[] Logits(IDevice on)
         {
             using var loaded = LoadedModel.From(file, on);
@@ -171,12 +175,11 @@ public class VulkanTests(TrainedModel model) : IClassFixture<TrainedModel>
     [Fact]
     public void A_decode_step_is_one_submission()
     {
-        using var engine = Engine.Load(model.Q8Path, new EngineOptions { Device = TestDevices.Named("lavapipe"), Context = 256 });
-        var generation = engine.Start([5, 6, 7, 8], SamplingOptions.Greedy);
-        for (int i = 0; i < 3; i++) generation.Next();
-        var device = (VulkanDevice)engine.Device;
+        using var one = new OneSequence(model.FilePath, new ModelOptions { Device = TestDevices.Named("lavapipe"), Context = 256 });
+        one.Take([5, 6, 7, 8], SamplingOptions.Greedy, 3);
+        var device = (VulkanDevice)one.Model.Device;
         long before = device.Queue.Submissions;
-        for (int i = 0; i < 10; i++) Assert.NotNull(generation.Next());
+        for (int i = 0; i < 10; i++) one.Next();
         Assert.Equal(10, device.Queue.Submissions - before);
     }
 

@@ -2,6 +2,7 @@ using System.Text.RegularExpressions;
 using Tessera.Runtime.Cache;
 using Tessera.Runtime.Models;
 using Tessera.Shaders;
+using Tessera.Testing;
 using Tessera.Runtime.Tests.Devices;
 using Xunit;
 
@@ -126,12 +127,26 @@ public class FitTests
         foreach (var cache in new[] { DType.F32, DType.F16, DType.Q8 })
         {
             using var golden = new GoldenModel("numbers-dense");
-            var request = FitRequest.For(golden.File, new EngineOptions()) with { Cache = cache, Context = 1024 };
+            var request = FitRequest.For(golden.File, new ModelOptions()) with { Cache = cache, Context = 1024 };
             using var device = new FakeDevice("counting", 1L << 40);
             using var loaded = LoadedModel.From(golden.File, device);
-            using (new Runner(device, golden.File.Index.Config, loaded.Weights, Numerics.Fast, 100, Fit.Limits(1024), cache)) { }
             var plan = Fit.Plan(request, 1L << 40);
+            using (new Runner(device, golden.File.Index.Config, loaded.Weights, Numerics.Fast, 100, plan.Limits, cache)) { }
             Assert.Equal(plan.Cache + plan.Scratch, device.Allocated);
         }
+    }
+
+    [Fact]
+    public void The_cache_of_all_is_four_contexts_or_what_fits_or_what_was_asked_for()
+    {
+        Assert.Equal(4 * 8192, Fit.Plan(Request(4000), 24000 * Mega).CacheTokens);
+        var tight = Fit.Plan(Request(4000, 8192), 7000 * Mega);
+        Assert.True(tight.Fits);
+        Assert.InRange(tight.CacheTokens, 8192, 4 * 8192 - 16);
+        Assert.False(Fit.Plan(Request(4000, 8192) with { CacheTokens = tight.CacheTokens + 16 }, 7000 * Mega).Fits);
+        Assert.Contains($"(8192 tokens, {tight.CacheTokens} of all, f16)", Fit.Describe(Request(4000, 8192), tight, "card:0"));
+        var asked = Fit.Plan(Request(4000, 8192) with { CacheTokens = 100_000, Sequences = 3 }, 40000 * Mega);
+        Assert.Equal((100_000, 3, 3, 512), (asked.CacheTokens, asked.Limits.Sequences, asked.Limits.RuleSets, asked.Limits.Tokens));
+        Assert.Equal(8192, Fit.Plan(Request(4000, 8192) with { CacheTokens = 16 }, 24000 * Mega).CacheTokens); // one answer must have its context
     }
 }

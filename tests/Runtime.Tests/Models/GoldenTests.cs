@@ -86,13 +86,13 @@ public class GoldenTests
     public void Exact_greedy_continuations(string device, string name)
     {
         using var model = new GoldenModel(name);
-        using var engine = Engine.Load(model.FilePath, new EngineOptions { Device = TestDevices.Named(device), Numerics = Numerics.Exact });
-        foreach (var one in model.Json.GetProperty("greedy").EnumerateArray())
+        using var one = new OneSequence(model.FilePath, new ModelOptions { Device = TestDevices.Named(device), Numerics = Numerics.Exact });
+        foreach (var greedy in model.Json.GetProperty("greedy").EnumerateArray())
         {
-            int[] prompt = [.. one.GetProperty("prompt").EnumerateArray().Select(i => i.GetInt32())],
-                expected = [.. one.GetProperty("tokens").EnumerateArray().Select(i => i.GetInt32())];
+            int[] prompt = [.. greedy.GetProperty("prompt").EnumerateArray().Select(i => i.GetInt32())],
+                expected = [.. greedy.GetProperty("tokens").EnumerateArray().Select(i => i.GetInt32())];
             if (device == "reference" && prompt.Length > 40) continue;
-            Assert.Equal(expected, Greedy(engine.Runner, prompt, expected.Length));
+            Assert.Equal(expected, Greedy(one.Runner, prompt, expected.Length));
         }
     }
 

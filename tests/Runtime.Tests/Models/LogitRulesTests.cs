@@ -221,13 +221,13 @@ public sealed class LogitRulesTests : IDisposable
     [Fact]
     public void A_penalty_reaches_every_token_of_a_long_prompt()
     {
-        using var engine = Engine.Load(model.FilePath, new EngineOptions { Device = "host", Context = 2304 });
-        int[] prompt = [.. Enumerable.Range(0, engine.Runner.RealIds - 5)]; // more than 2048, each once
+        using var one = new OneSequence(model.FilePath, new ModelOptions { Device = "host", Context = 2304 });
+        int[] prompt = [.. Enumerable.Range(0, one.Runner.RealIds - 5)]; // more than 2048, each once
         Assert.True(prompt.Length > 2100);
-        engine.Start(prompt, SamplingOptions.Greedy, 1).Next();
-        float[] raw = engine.LastLogits();
-        engine.Start(prompt, SamplingOptions.Greedy with { RepetitionPenalty = 2 }, 1).Next();
-        float[] penalised = engine.LastLogits();
+        one.Take(prompt, SamplingOptions.Greedy, 1);
+        float[] raw = one.Logits();
+        one.Take(prompt, SamplingOptions.Greedy with { RepetitionPenalty = 2 }, 1);
+        float[] penalised = one.Logits();
         for (int id = 0; id < raw.Length; id++) Assert.Equal(id >= prompt.Length ? raw[id] : raw[id] > 0 ? raw[id] / 2 : raw[id] * 2, penalised[id], 1e-5f);
     }
 }

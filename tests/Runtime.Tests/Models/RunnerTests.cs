@@ -25,7 +25,7 @@ public class RunnerTests
         var config = golden.File.Index.Config;
         Runner Make(double seconds)
         {
-            var runner = new Runner(device, config, loaded.Weights, Numerics.Fast, config.Vocabulary, Fit.Limits(256)) { MaxPartSeconds = seconds };
+            var runner = new Runner(device, config, loaded.Weights, Numerics.Fast, config.Vocabulary, Fit.Limits(256, 16, 1)) { MaxPartSeconds = seconds };
             runner.Cache.SetRuns();
             return runner;
         }
@@ -34,7 +34,7 @@ public class RunnerTests
             runner.Batch.Clear();
             for (int i = 0; i < count; i++) runner.Batch.Add(5 + (from + i) * 7 % 500, 0, from + i, wanted: i == count - 1);
             submitted = 0;
-            return runner.Run(token);
+            return runner.Run(() => token.IsCancellationRequested);
         }
         float[] Logits(Runner runner)
         {
@@ -95,7 +95,7 @@ public class RunnerTests
         var norm = Tensor.Packed(memory, 0, DType.F32, 1, config.Hidden);
         opened.Write(norm, MemoryMarshal.AsBytes<float>(values));
         var weights = new Qwen3Weights { Embedding = loaded.Weights.Embedding, Head = loaded.Weights.Head, FinalNorm = norm, Layers = loaded.Weights.Layers };
-        using var runner = new Runner(opened, config, weights, Numerics.Fast, config.Vocabulary, Fit.Limits(64));
+        using var runner = new Runner(opened, config, weights, Numerics.Fast, config.Vocabulary, Fit.Limits(64, 4, 1));
         runner.Cache.SetRuns();
         for (int i = 0; i < 3; i++) runner.Batch.Add(5 + i, 0, i, wanted: i == 2);
         runner.Run();
@@ -124,7 +124,7 @@ public class RunnerTests
         try
         {
             File.WriteAllBytes(path, bytes);
-            var e = Assert.Throws<TesseraException>(() => Engine.Load(path, new EngineOptions { Device = "host" }));
+            var e = Assert.Throws<TesseraException>(() => Model.Load(path, new ModelOptions { Device = "host" }));
             Assert.Contains("'final_norm' holds a number that is not finite", e.Message);
         }
         finally { File.Delete(path); }

@@ -1,29 +1,25 @@
 using Tessera.Runtime.Sampling;
+using Tessera.Testing;
 using Xunit;
 
 namespace Tessera.Runtime.Tests.Sampling;
 
 /// <summary>What is drawn follows the model's probabilities, cut as asked, and repeats by its seed.</summary>
-public class SamplerTests : IClassFixture<TrainedModel>
+public sealed class SamplerTests : IDisposable
 {
-    public SamplerTests(TrainedModel model)
-    {
-        Engine = model.Q8;
-        Array.Fill(Engine.Info.Generation.EndIds, -1); // a drawn end would hide its id
-    }
+    readonly OneSequence one = new(Path.Combine(Repository.Root, "models", "numbers-dense.tessera"));
 
-    Engine Engine { get; }
+    public void Dispose() => one.Dispose();
 
     static readonly int[] prompt = [5, 6, 7];
     static readonly SamplingOptions plain = new() { Temperature = 1.5f, TopK = 0, TopP = 1, MinP = 0, RepetitionPenalty = 1 };
 
-    int First(SamplingOptions sampling) => Engine.Start(prompt, sampling, 1).Next() ?? -1;
+    int First(SamplingOptions sampling) => one.Take(prompt, sampling, 1)[0];
 
     double[] Probabilities(double temperature)
     {
         First(SamplingOptions.Greedy);
-        var logits = new float[Engine.Runner.RealIds];
-        Engine.Runner.ReadLogits(0, logits);
+        float[] logits = one.Logits();
         double most = logits.Max(), total = logits.Sum(l => Math.Exp((l - most) / temperature));
         return [.. logits.Select(l => Math.Exp((l - most) / temperature) / total)];
     }
@@ -68,13 +64,7 @@ public class SamplerTests : IClassFixture<TrainedModel>
     [Fact]
     public void A_seed_repeats_an_answer()
     {
-        int[] Answer(int? seed)
-        {
-            var generation = Engine.Start(prompt, plain with { Seed = seed }, 20);
-            var ids = new List<int>();
-            while (generation.Next() is { } id) ids.Add(id);
-            return [.. ids];
-        }
+        int[] Answer(int? seed) => one.Take(prompt, plain with { Seed = seed }, 20);
         Assert.Equal(Answer(7), Answer(7));
         Assert.NotEqual(Answer(7), Answer(8));
         Assert.NotEqual(Answer(null), Answer(null));
@@ -84,29 +74,23 @@ public class SamplerTests : IClassFixture<TrainedModel>
     public void Penalties_fall_on_what_was_said()
     {
         First(SamplingOptions.Greedy);
-        var raw = new float[Engine.Runner.RealIds];
-        Engine.Runner.ReadLogits(0, raw);
+        float[] raw = one.Logits();
         First(SamplingOptions.Greedy with { RepetitionPenalty = 2 });
-        var repeated = new float[raw.Length];
-        Engine.Runner.ReadLogits(0, repeated);
+        float[] repeated = one.Logits();
         for (int id = 0; id < raw.Length; id++)
             Assert.Equal(!prompt.Contains(id) ? raw[id] : raw[id] > 0 ? raw[id] / 2 : raw[id] * 2, repeated[id], 1e-6f);
-        var generation = Engine.Start(prompt, SamplingOptions.Greedy with { PresencePenalty = 10, RepetitionPenalty = 1 }, 3);
-        int first = generation.Next()!.Value;
-        Assert.NotNull(generation.Next());
-        var present = new float[raw.Length];
-        Engine.Runner.ReadLogits(0, present);
-        var without = Engine.Start([.. prompt, first], SamplingOptions.Greedy, 1);
-        without.Next();
-        Engine.Runner.ReadLogits(0, raw);
+        int first = one.Take(prompt, SamplingOptions.Greedy with { PresencePenalty = 10, RepetitionPenalty = 1 }, 2)[0];
+        float[] present = one.Logits();
+        one.Take([.. prompt, first], SamplingOptions.Greedy, 1);
+        raw = one.Logits();
         for (int id = 0; id < raw.Length; id++) Assert.Equal(raw[id] - (id == first ? 10 : 0), present[id], 1e-4f);
     }
 
     [Fact]
     public void Ids_behind_the_tokenizers_last_are_never_drawn()
     {
-        int real = Engine.Runner.RealIds;
-        Assert.True(real < Engine.Info.Config.Vocabulary);
+        int real = one.Runner.RealIds;
+        Assert.True(real < one.Model.Info.Config.Vocabulary);
         Assert.All(Enumerable.Range(0, 200), i => Assert.InRange(First(plain with { Temperature = 100, Seed = i }), 0, real - 1));
     }
 

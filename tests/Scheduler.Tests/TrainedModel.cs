@@ -1,15 +1,12 @@
 using System.Text;
 using System.Text.Json;
-using Tessera.Runtime.Models;
-using Tessera.Runtime.Sampling;
-using Tessera.Runtime.Tests.Models;
 using Tessera.Runtime.Tokens;
 using Tessera.Shaders;
 using Tessera.Testing;
 
-namespace Tessera.Runtime.Tests;
+namespace Tessera.Scheduling.Tests;
 
-/// <summary>The small trained model, loaded once for each type and numerics, for the tests of a collection.</summary>
+/// <summary>The small trained model behind the door, loaded once for each type and numerics, for the tests of a collection.</summary>
 public sealed class TrainedModel : IDisposable
 {
     readonly GoldenModel exactFile = new("numbers-dense"), q8File = new("numbers-dense", DType.Q8);
@@ -36,34 +33,46 @@ public sealed class TrainedModel : IDisposable
 
     public static int[] Ids(JsonElement of) => [.. of.EnumerateArray().Select(i => i.GetInt32())];
 
+    static readonly GenerationOptions greedy = new() { Sampling = SamplingOptions.Greedy };
+
     /// <summary>Token ids of a greedy answer, without the one that ends it.</summary>
-    public static int[] Greedy(Engine engine, int[] prompt)
-    {
-        var generation = engine.Start(prompt, SamplingOptions.Greedy);
-        var ids = new List<int>();
-        while (generation.Next() is { } id) ids.Add(id);
-        return [.. ids];
-    }
+    public static async Task<int[]> Greedy(Engine engine, int[] prompt) => (await Collect(engine.GenerateIds(prompt, greedy))).Ids;
 
     /// <summary>The share of questions whose greedy answer, without thinking, is the right one.</summary>
-    public static double Accuracy(Engine engine)
+    /// <param name="atOnce">Questions that are asked at once.</param>
+    public static async Task<double> Accuracy(Engine engine, int atOnce = 8)
     {
         int right = 0;
-        foreach (var question in Questions)
+        await Parallel.ForEachAsync(Questions, new ParallelOptions { MaxDegreeOfParallelism = atOnce }, async (question, _) =>
         {
             int[] prompt = engine.Tokenizer!.Encode(engine.Template!.Render(ChatMessages.FromJson(question.GetProperty("messages")),
                 new PromptOptions { Thinking = false }));
-            if (engine.Tokenizer.Decode(Greedy(engine, prompt)).Trim() == question.GetProperty("answer").GetString()) right++;
-        }
+            if (engine.Tokenizer.Decode(await Greedy(engine, prompt)).Trim() == question.GetProperty("answer").GetString()) Interlocked.Increment(ref right);
+        });
         return (double)right / Questions.Count;
     }
 
-    /// <summary>The whole of an answer, thinking and answer apart.</summary>
-    public static async Task<(string Thinking, string Answer)> Collect(IAsyncEnumerable<GenerationUpdate> updates)
+    /// <summary>The whole of an answer, thinking and answer apart, and what became of it.</summary>
+    public static async Task<(string Thinking, string Answer, GenerationReport Report)> Collect(IAsyncEnumerable<GenerationUpdate> updates)
     {
         StringBuilder thinking = new(), answer = new();
-        await foreach (var update in updates) (update.Thinking ? thinking : answer).Append(update.Text);
-        return (thinking.ToString(), answer.ToString());
+        GenerationReport? report = null;
+        await foreach (var update in updates)
+        {
+            (update.Thinking ? thinking : answer).Append(update.Text);
+            report ??= update.Report;
+        }
+        return (thinking.ToString(), answer.ToString(), report!);
+    }
+
+    public static async Task<(int[] Ids, GenerationReport Report)> Collect(IAsyncEnumerable<GeneratedToken> tokens)
+    {
+        var ids = new List<int>();
+        GenerationReport? report = null;
+        await foreach (var token in tokens)
+            if (token.Report is null) ids.Add(token.Id);
+            else report = token.Report;
+        return ([.. ids], report!);
     }
 
     public void Dispose()

@@ -4,9 +4,8 @@ using Tessera.Convert;
 using Tessera.Runtime.Files;
 using Tessera.Runtime.Models;
 using Tessera.Shaders;
-using Tessera.Testing;
 
-namespace Tessera.Runtime.Tests.Models;
+namespace Tessera.Testing;
 
 /// <summary>A golden model: its folder, its goldens, and its tiled file, converted once for each type.</summary>
 public sealed class GoldenModel : IDisposable
@@ -48,7 +47,7 @@ public sealed class GoldenModel : IDisposable
     }
 
     /// <summary>A runner for one sequence on a device; all positions of a chunk can be wanted.</summary>
-    public Runner Runner(Runtime.Devices.IDevice device, Numerics numerics, out LoadedModel loaded, int layers = int.MaxValue, int tokens = 37)
+    public Runner Runner(Tessera.Runtime.Devices.IDevice device, Numerics numerics, out LoadedModel loaded, int layers = int.MaxValue, int tokens = 37)
     {
         loaded = LoadedModel.From(File, device);
         var w = loaded.Weights;

@@ -1,0 +1,4 @@
+namespace Tessera;
+
+/// <summary>An id and the logarithm of its probability.</summary>
+public readonly record struct TokenLogprob(int Id, float Logprob);
