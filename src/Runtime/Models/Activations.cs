@@ -21,6 +21,7 @@ public sealed class Activations
     public required Tensor Last { get; init; }           // (S, D) f32
     public required Tensor LastNormed { get; init; }     // (S, D) f32 or a8
     public required Tensor Logits { get; init; }         // (S, V) f32
+    public required Tensor States { get; init; }         // (S, D) f32, behind the final norm
     public required Tensor SliceBest { get; init; }      // (S, 192 · slices) i32
     public required Tensor SliceSums { get; init; }      // (S, 4 · slices) f32
     public required Tensor Best { get; init; }           // (S, 128) i32
@@ -70,6 +71,7 @@ public sealed class Activations
             Last = at.Rows(DType.F32, wanted, c.Hidden),
             LastNormed = at.Rows(reduced, wanted, c.Hidden),
             Logits = at.Rows(DType.F32, wanted, c.Vocabulary),
+            States = at.Rows(DType.F32, wanted, c.Hidden),
             SliceBest = at.Packed(DType.I32, wanted, slices * CandidatesOp.BestOfSlice),
             SliceSums = at.Packed(DType.F32, wanted, slices * CandidatesOp.SumsOfSlice),
             Best = best,

@@ -2,6 +2,19 @@ using Tessera.Shaders;
 
 namespace Tessera.Runtime.Models;
 
+/// <summary>What a step computes of its wanted rows, of all of them alike.</summary>
+[Flags]
+public enum RowResults
+{
+    None,
+
+    /// <summary>By the head, and the best of them.</summary>
+    Logits = 1,
+
+    /// <summary>The residual stream behind the final norm, in F32.</summary>
+    States = 2,
+}
+
 /// <summary>The rows of one step: tokens of one or many sequences, those of a sequence together and in order.</summary>
 public sealed class Batch(BatchLimits limits)
 {
@@ -19,15 +32,23 @@ public sealed class Batch(BatchLimits limits)
 
     public int WantedCount { get; private set; }
 
-    public void Clear() => (Count, WantedCount) = (0, 0);
+    /// <summary>What the wanted rows are wanted for; what one of them needs is computed of all.</summary>
+    internal RowResults Results { get; private set; }
+
+    public void Clear() => (Count, WantedCount, Results) = (0, 0, RowResults.None);
 
     /// <summary>Adds a token.</summary>
-    /// <param name="wanted">Its logits are computed, as the next row of the results.</param>
+    /// <param name="wanted">Its logits, or its state, are computed, as the next row of the results.</param>
     /// <param name="rules">The set of rules that these logits follow; −1: none.</param>
-    public void Add(int token, int sequence, int position, bool wanted, int rules = -1)
+    /// <param name="state">It is the state that is wanted, and not the logits.</param>
+    public void Add(int token, int sequence, int position, bool wanted, int rules = -1, bool state = false)
     {
         (Tokens[Count], Sequences[Count], Positions[Count]) = (token, sequence, position);
-        if (wanted) (Wanted[WantedCount], RuleSets[WantedCount++]) = (Count, rules);
+        if (wanted)
+        {
+            (Wanted[WantedCount], RuleSets[WantedCount++]) = (Count, rules);
+            Results |= state ? RowResults.States : RowResults.Logits;
+        }
         Count++;
     }
 }

@@ -5,12 +5,21 @@ namespace Tessera.Runtime.Models;
 
 /// <summary>The model on one page: the order of ops in a step. Types, devices and sizes are decided where the tensors are made.</summary>
 /// <remarks>
-/// T tokens, D hidden, H heads, K kvHeads, d headDim, F ffn (an expert's where there are experts), k experts a token, S rows whose logits are wanted,
+/// T tokens, D hidden, H heads, K kvHeads, d headDim, F ffn (an expert's where there are experts), k experts a token, S rows of which something is wanted,
 /// V vocabulary.
 /// </remarks>
 public static class Qwen3
 {
-    public static void Forward(IRecorder gpu, Qwen3Config c, Qwen3Weights w, KvCache kv, LogitRules rules, StepInputs b, Activations a)
+    public static void Forward(IRecorder gpu, Qwen3Config c, Qwen3Weights w, KvCache kv, LogitRules rules, StepInputs b, Activations a, RowResults wanted)
+    {
+        Layers(gpu, c, w, kv, b, a);
+        gpu.Gather(a.X, b.Wanted, a.Last, b.WantedCount);                                                    // (S, D)
+        if (wanted.HasFlag(RowResults.Logits)) Logits(gpu, c, w, rules, b, a);
+        if (wanted.HasFlag(RowResults.States)) gpu.RmsNorm(a.Last, w.FinalNorm, a.States, c.Eps, b.WantedCount); // (S, D)
+    }
+
+    /// <summary>From tokens to the residual stream.</summary>
+    static void Layers(IRecorder gpu, Qwen3Config c, Qwen3Weights w, KvCache kv, StepInputs b, Activations a)
     {
         float scale = 1 / MathF.Sqrt(c.HeadDim);
         gpu.Embed(b.Tokens, w.Embedding, a.X, b.Count);                                                      // (T, D)
@@ -37,8 +46,11 @@ public static class Qwen3
             gpu.GateUp(layer.GateUp, a.Normed, a.Gated, b.Count);                                            // (T, F)
             gpu.MatMulAdd(layer.Down, a.Gated, a.X, Tensor.None, b.Count);                                   // (T, D), residual
         }
-        // logits of the wanted rows
-        gpu.Gather(a.X, b.Wanted, a.Last, b.WantedCount);                                                    // (S, D)
+    }
+
+    /// <summary>The head: logits of the wanted rows, and the best of them.</summary>
+    static void Logits(IRecorder gpu, Qwen3Config c, Qwen3Weights w, LogitRules rules, StepInputs b, Activations a)
+    {
         gpu.RmsNorm(a.Last, w.FinalNorm, a.LastNormed, c.Eps, b.WantedCount);                                // (S, D)
         gpu.MatMul(w.Head, a.LastNormed, a.Logits, Tensor.None, b.WantedCount);                              // (S, V)
         gpu.Candidates(a.Logits, b.RealIds, b.Rules, rules.Masks, rules.Edits, a.SliceBest, a.SliceSums, b.WantedCount);

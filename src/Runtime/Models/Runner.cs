@@ -6,7 +6,7 @@ using Tessera.Shaders;
 
 namespace Tessera.Runtime.Models;
 
-/// <summary>A model on one device, ready to step: buffers, cache, and one recording for each bucket of tokens and wanted rows.</summary>
+/// <summary>A model on one device, ready to step: buffers, cache, and one recording for each bucket of tokens and wanted rows, and what is wanted.</summary>
 public sealed class Runner : IDisposable
 {
     const int MinCutTokens = 64;                             // a step of fewer is one submission
@@ -19,9 +19,10 @@ public sealed class Runner : IDisposable
     readonly float[] angles;                                 // (T, d)
     readonly DeviceMemory activations, shared;
     readonly byte[] results;                                 // best, raw and stats of the wanted rows, as they lie on the device
-    readonly Dictionary<(int, int), Step> steps = [];
+    readonly Dictionary<(int, int, RowResults), Step> steps = [];
+    float[]? states;                                         // of the wanted rows, as they lie on the device
     WeightedRow? wholeRow;
-    bool candidatesRead;                                     // of the last step
+    bool candidatesRead, statesRead;                         // of the last step
     bool disposed;
     Step? last;
 
@@ -75,7 +76,7 @@ public sealed class Runner : IDisposable
             b.Slots[i] = Cache.Slot(b.Sequences[i], b.Positions[i]);
             rope.Angles(b.Positions[i]).CopyTo(angles.AsSpan(i * config.HeadDim));
         }
-        var step = StepFor(b.Count, b.WantedCount);
+        var step = StepFor(b);
         var to = step.Inputs;
         StepInputs.Upload<int>(device, to.Tokens, b.Tokens.AsSpan(0, b.Count));
         StepInputs.Upload<int>(device, to.Positions, b.Positions.AsSpan(0, b.Count));
@@ -88,7 +89,7 @@ public sealed class Runner : IDisposable
         StepInputs.Upload<int>(device, to.Rules, b.Rules.AsSpan(0, CandidatesOp.RulesOfRow * b.WantedCount));
         StepInputs.Upload<int>(device, to.Count, [b.Count]);
         StepInputs.Upload<int>(device, to.WantedCount, [b.WantedCount]);
-        candidatesRead = false;
+        candidatesRead = statesRead = false;
         Completion before = default, newest = default;
         for (int i = 0; i < step.Parts.Length; i++)
         {
@@ -124,6 +125,21 @@ public sealed class Runner : IDisposable
         const int Kept = CandidatesOp.Kept;
         return new(MemoryMarshal.Cast<byte, int>(Of(Results.Best, 8 * Kept)), MemoryMarshal.Cast<byte, float>(Of(Results.Raw, 4 * Kept)),
             MemoryMarshal.Read<LogitStats>(Of(Results.Stats, 4 * MergeCandidatesOp.StatsOfRow)));
+    }
+
+    /// <summary>The state of a wanted row behind the final norm, (hidden); valid until the next step. The first call waits for the step and reads those of
+    /// all rows.</summary>
+    public ReadOnlySpan<float> State(int row)
+    {
+        int stride = Rows.Stride(DType.F32, config.Hidden) / sizeof(float);
+        if (!statesRead)
+        {
+            states ??= new float[Limits.Wanted * stride];
+            int count = Batch.WantedCount * stride;
+            device.Read(Results.States with { Bytes = sizeof(float) * (long)count }, MemoryMarshal.AsBytes(states.AsSpan(0, count)));
+            statesRead = true;
+        }
+        return states.AsSpan(row * stride, config.Hidden);
     }
 
     /// <summary>Where whole rows of logits are drawn from, one after the other.</summary>
@@ -167,21 +183,23 @@ public sealed class Runner : IDisposable
 
     Activations Results => last!.Buffers;
 
-    Step StepFor(int tokens, int wanted)
+    Step StepFor(Batch b)
     {
-        var bucket = (Bucket(tokens, Limits.Tokens), Bucket(wanted, Limits.Wanted));
-        if (!steps.TryGetValue(bucket, out var step)) steps.Add(bucket, step = Record(bucket.Item1, bucket.Item2));
+        // Where nothing is wanted, the step is the one with logits, of no row.
+        var results = b.Results == RowResults.None ? RowResults.Logits : b.Results;
+        var bucket = (Bucket(b.Count, Limits.Tokens), Bucket(b.WantedCount, Limits.Wanted), results);
+        if (!steps.TryGetValue(bucket, out var step)) steps.Add(bucket, step = Record(bucket.Item1, bucket.Item2, results));
         last = step;
         return step;
     }
 
     // A method of its own: its closure must not be made on every step.
-    Step Record(int tokens, int wanted)
+    Step Record(int tokens, int wanted, RowResults results)
     {
         var at = new Arena(shared);
         var to = StepInputs.In(at, Limits, config.HeadDim, RealIds, tokens, wanted);
         var buffers = Activations.In(activations, at, config, weights.Type, numerics, Limits.BlocksPerSequence, tokens, wanted);
-        void Page(IRecorder gpu) => Qwen3.Forward(gpu, config, weights, Cache, Rules, to, buffers);
+        void Page(IRecorder gpu) => Qwen3.Forward(gpu, config, weights, Cache, Rules, to, buffers, results);
         var whole = new CallList();
         Page(whole);
         return new Step(to, buffers, [.. Cuts(whole.Calls, tokens).Select(calls => device.Record(gpu => Page(new PartRecorder(gpu, calls))))]);

@@ -1,6 +1,6 @@
 namespace Tessera.Shaders;
 
-/// <summary>y[s] = x[rows[s]]: the rows whose logits are wanted.</summary>
+/// <summary>y[s] = x[rows[s]]: the rows whose logits or states are wanted.</summary>
 /// <remarks>x: F32 (tokens, dim) rows. rows: I32 (1, wanted) packed. y: F32 (wanted, dim) rows. count: I32, the wanted that are real, or none.</remarks>
 public static partial class GatherOp
 {

@@ -14,7 +14,7 @@ public delegate int Script(ReadOnlySpan<int> history);
 /// </summary>
 /// <remarks>
 /// It knows what a step is given by the names of what is bound, and no op. A slot's hash is over the ids that its token saw when it was computed, as keys and
-/// values of a deep layer are; the answer is one over the hashes of all slots that the last token sees.
+/// values of a deep layer are; the answer is one over the hashes of all slots that the last token sees, and its state is drawn from that.
 /// </remarks>
 /// <param name="ids">Answers are below this.</param>
 /// <param name="script">What is answered in place of the hash.</param>
@@ -59,7 +59,7 @@ public sealed unsafe class LedgerDevice(int ids, Script? script = null) : IDevic
         var part = (LedgerRecording)recording;
         foreach (var (name, tensor) in part.Bound) bound[name] = tensor;
         long start = Stopwatch.GetTimestamp();
-        if (part.Bound.ContainsKey("stats:out")) Step(); // the last part of a step
+        if (part.Bound.ContainsKey("stats:out") || part.Bound.ContainsKey(LedgerRecording.States)) Step(part); // the last part of a step
         Busy += Stopwatch.GetElapsedTime(start);
         return default;
     }
@@ -84,7 +84,13 @@ public sealed unsafe class LedgerDevice(int ids, Script? script = null) : IDevic
     }
 
     /// <summary>What follows a history whose tokens had all before them: the definition, without any slot or block.</summary>
-    public static int Next(ReadOnlySpan<int> history, int ids)
+    public static int Next(ReadOnlySpan<int> history, int ids) => (int)(Hash(history) % (ulong)ids);
+
+    /// <summary>The state behind such a history, by the same definition.</summary>
+    /// <param name="state">(hidden), each of −1 to 1.</param>
+    public static void State(ReadOnlySpan<int> history, Span<float> state) => Spread(Hash(history), state);
+
+    static ulong Hash(ReadOnlySpan<int> history)
     {
         ulong seen = 0, answer = 0;
         for (int i = 0; i < history.Length; i++)
@@ -92,14 +98,19 @@ public sealed unsafe class LedgerDevice(int ids, Script? script = null) : IDevic
             seen = Fold(seen, Entry(history[i], i));
             answer = Fold(answer, seen);
         }
-        return (int)(answer % (ulong)ids);
+        return answer;
+    }
+
+    static void Spread(ulong hash, Span<float> state)
+    {
+        for (int c = 0; c < state.Length; c++) state[c] = (int)(Fold(hash, (ulong)c) >> 32) / (float)(1u << 31);
     }
 
     static ulong Entry(int id, int position) => (ulong)(uint)id << 32 | (uint)position;
 
     int* At(string name) => (int*)bound[name].Address;
 
-    void Step()
+    void Step(LedgerRecording last)
     {
         int count = *At(LedgerRecording.TokenCount), wanted = *At(LedgerRecording.WantedCount);
         int* tokens = At("ids:in"), positions = At("positions:in"), sequences = At("sequences:in"), slotOf = At("slots:in"), rows = At("rows:in");
@@ -124,10 +135,10 @@ public sealed unsafe class LedgerDevice(int ids, Script? script = null) : IDevic
             }
             slots[slotOf[i]].Hash = hash;
         }
-        for (int i = 0; i < wanted; i++) Answer(i, sequences[rows[i]], positions[rows[i]]);
+        for (int i = 0; i < wanted; i++) Answer(last, i, sequences[rows[i]], positions[rows[i]]);
     }
 
-    void Answer(int wanted, int sequence, int position)
+    void Answer(LedgerRecording last, int wanted, int sequence, int position)
     {
         ulong hash = 0;
         if (history.Length <= position) Array.Resize(ref history, Math.Max(position + 1, 2 * history.Length));
@@ -137,7 +148,9 @@ public sealed unsafe class LedgerDevice(int ids, Script? script = null) : IDevic
             hash = Fold(hash, seen);
             history[i] = id;
         }
-        row.Write(script?.Invoke(history.AsSpan(0, position + 1)) ?? (int)(hash % (ulong)ids), wanted, bound);
+        if (last.Bound.TryGetValue(LedgerRecording.States, out var states))
+            Spread(hash, new Span<float>((void*)(states.Address + (ulong)(wanted * Rows.Stride(DType.F32, states.Cols))), states.Cols));
+        if (last.Bound.ContainsKey("stats:out")) row.Write(script?.Invoke(history.AsSpan(0, position + 1)) ?? (int)(hash % (ulong)ids), wanted, bound);
     }
 
     /// <summary>What was written where the block table says a position lies.</summary>
@@ -151,19 +164,22 @@ public sealed unsafe class LedgerDevice(int ids, Script? script = null) : IDevic
 /// <summary>The calls of a part of a step, and what is bound to them by names that say what it is.</summary>
 sealed class LedgerRecording : Recording
 {
-    public const string TokenCount = "count of ids", WantedCount = "count of stats";
+    public const string TokenCount = "count of ids", WantedCount = "count of rows", States = "states";
 
     static readonly string[] names = ["ids:in", "positions:in", "sequences:in", "slots:in", "blocks:in", "rows:in", "rules:in", "masks:in", "edits:in",
         "logits:inout", "best:out", "raw:out", "stats:out"];
 
     public LedgerRecording(Call[] calls) : base(calls)
     {
+        var gathered = Tensor.None;
         foreach (var call in calls)
         {
             Tensor Of(string binding) => call.Tensors[Array.IndexOf(call.Kernel.Bindings, binding)];
             foreach (string name in call.Kernel.Bindings.Intersect(names)) Bound[name] = Of(name);
             if (call.Kernel.Bindings.Contains("ids:in")) Bound[TokenCount] = Of("count:in");
-            if (call.Kernel.Bindings.Contains("stats:out")) Bound[WantedCount] = Of("count:in");
+            if (call.Kernel.Bindings.Contains("rows:in")) (gathered, Bound[WantedCount]) = (Of("y:out"), Of("count:in"));
+            // What takes the gathered rows and is the end of all gives their states.
+            if (call == calls[^1] && !gathered.IsNone && call.Kernel.Bindings.Contains("x:in") && Of("x:in") == gathered) Bound[States] = Of("y:out");
         }
     }
 
