@@ -8,13 +8,14 @@ static class Admission
     /// <summary>Tokens that one sequence can have: what its row of the table holds, and the pool where nobody else has a block.</summary>
     public static int Context(int blocksPerRow, int poolBlocks) => Math.Min(blocksPerRow, poolBlocks) * KvBlock.Tokens;
 
+    /// <param name="isEmbedding">Nothing comes behind the prompt.</param>
     /// <exception cref="TesseraException">The prompt is empty, has an id that is none, or leaves no room for an answer.</exception>
-    public static void Check(ReadOnlySpan<int> prompt, int vocabulary, int context)
+    public static void Check(ReadOnlySpan<int> prompt, int vocabulary, int context, bool isEmbedding)
     {
         if (prompt.Length == 0) throw new TesseraException("the prompt is empty: expected at least one token");
-        if (prompt.Length >= context)
-            throw new ContextFullException(
-                $"the prompt has {prompt.Length} tokens, the context holds {context} with the answer; shorten it or load with a larger context");
+        if (prompt.Length > (isEmbedding ? context : context - 1))
+            throw new ContextFullException($"the prompt has {prompt.Length} tokens, the context holds {context}{(isEmbedding ? "" : " with the answer")}; "
+                + "shorten it or load with a larger context");
         foreach (int id in prompt)
             if ((uint)id >= (uint)vocabulary) throw new TesseraException($"token {id}: expected 0 to {vocabulary - 1}");
     }

@@ -85,7 +85,7 @@ sealed class Answer(RequestStream stream, int index, Order order, Answer? leader
         bool draws = count == Pending;
         if (draws && request.Mask is { } mask) runner.Rules.Mask(RuleSet, mask(Tokens[PromptCount..]));
         Wanted = draws ? runner.Batch.WantedCount : -1;
-        for (int i = Computed; i < Computed + count; i++) runner.Batch.Add(Tokens[i], Row, i, wanted: i == Count - 1, RuleSet);
+        for (int i = Computed; i < Computed + count; i++) runner.Batch.Add(Tokens[i], Row, i, wanted: i == Count - 1, RuleSet, request.IsEmbedding);
     }
 
     /// <summary>A token more was given out: what it does to the text.</summary>

@@ -30,6 +30,9 @@ sealed record Request
     /// <summary>Only requests of the same salt share what is cached.</summary>
     public string? Salt { get; init; }
 
+    /// <summary>What is wanted is the prompt as a vector, and no token.</summary>
+    public bool IsEmbedding { get; init; }
+
     /// <summary>Ids that end an answer, and are not part of it.</summary>
     public IReadOnlyList<int> EndIds { get; init; } = [];
 
@@ -84,12 +87,17 @@ sealed record Request
         };
     }
 
+    /// <summary>Asks for a text as a vector. It may be as long as the context: nothing comes behind it.</summary>
+    public static Request ForEmbedding(int[] prompt) => new() { Prompt = prompt, Sampling = undrawn, MaxTokens = 1, IsEmbedding = true };
+
+    static readonly SamplingOptions undrawn = new() { Temperature = 0, TopK = 0, TopP = 1, MinP = 0, RepetitionPenalty = 1, Seed = 0 };
+
     /// <exception cref="TesseraException">It cannot be answered: says why.</exception>
     public void Check(int vocabulary, int context)
     {
         const int MaxAnswers = 128, MaxTop = 20;
         Sampling.Check();
-        Admission.Check(Prompt, vocabulary, context);
+        Admission.Check(Prompt, vocabulary, context, IsEmbedding);
         if (Answers is < 1 or > MaxAnswers) throw new TesseraException($"answers {Answers}: expected 1 to {MaxAnswers}");
         if (MaxTokens < 0) throw new TesseraException($"tokens of an answer {MaxTokens}: expected 1 or more, or 0 for what the context holds");
         if (ThinkingBudget < 0) throw new TesseraException($"thinking budget {ThinkingBudget}: expected 0 or more tokens");

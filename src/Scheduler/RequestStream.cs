@@ -33,6 +33,10 @@ sealed class RequestStream(Request request, int limit, long arrived, long deadli
     /// <summary>Tokens of the prompt that were computed, over all answers, those again after a preemption included.</summary>
     public int ComputedPromptTokens { get; internal set; }
 
+    /// <summary>Where an embedding was asked for, and no error, cancelling or deadline came before: (hidden) numbers, 1 long. There when the channel is
+    /// complete.</summary>
+    public float[]? Embedding { get; internal set; }
+
     /// <summary>Its answers; the loop's.</summary>
     internal Answer[] Answers { get; set; } = [];
 

@@ -1,3 +1,5 @@
+using Tessera.Runtime.Models;
+
 namespace Tessera.Scheduling;
 
 /// <summary>The parts of a turn.</summary>
@@ -43,7 +45,7 @@ sealed partial class Scheduler
         }
     }
 
-    /// <summary>Draws the next token of every sequence that caught up.</summary>
+    /// <summary>Draws the next token of every sequence that caught up; an embedding is at its end there.</summary>
     void Settle()
     {
         foreach (var (sequence, count) in plan.Entries)
@@ -52,6 +54,11 @@ sealed partial class Scheduler
             if (answer.Ended) continue;
             answer.Advance(count, state.Pool);
             if (answer.Wanted < 0) continue;
+            if (answer.Stream.Request.IsEmbedding)
+            {
+                Embed(answer);
+                continue;
+            }
             int id;
             try { id = answer.Draw(runner); }
             catch (TesseraException e)                       // logits that are not finite, nothing left to draw
@@ -63,6 +70,16 @@ sealed partial class Scheduler
             if (IsEnd(answer, id)) End(answer, EndReason.EndOfAnswer);
             else if (Give(answer, id, answer.LogprobsOf(id, runner))) Force(answer);
         }
+    }
+
+    void Embed(Answer answer)
+    {
+        try
+        {
+            answer.Stream.Embedding = Embedding.Of(runner, answer.Wanted);
+            End(answer, EndReason.EndOfAnswer);
+        }
+        catch (TesseraException e) { Fail(answer.Stream, e); } // a state that is not finite
     }
 
     static bool IsEnd(Answer answer, int id)

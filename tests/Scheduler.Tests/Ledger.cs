@@ -65,6 +65,15 @@ sealed class Ledger : IDisposable
         return [.. all.Skip(prompt.Length)];
     }
 
+    /// <summary>What an embedding must be, by the same definition.</summary>
+    public static float[] ExpectedVector(int[] prompt)
+    {
+        var state = new float[config.Hidden];
+        LedgerDevice.State(prompt, state);
+        double length = Math.Sqrt(state.Sum(x => (double)x * x));
+        return [.. state.Select(x => (float)(x * (1 / length)))];
+    }
+
     public RequestStream Submit(Request request) => Scheduler.Submit(request);
 
     /// <summary>Another scheduler on the same runner and device: neither forgets what was written.</summary>

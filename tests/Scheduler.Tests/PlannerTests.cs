@@ -153,10 +153,12 @@ public class PlannerTests
     {
         Assert.Equal(64, Admission.Context(4, 100));
         Assert.Equal(32, Admission.Context(4, 2));
-        Assert.Contains("empty", Assert.Throws<TesseraException>(() => Admission.Check([], 100, 64)).Message);
-        Assert.Contains("the context holds 64", Assert.Throws<ContextFullException>(() => Admission.Check(new int[64], 100, 64)).Message);
-        Assert.Contains("token 100: expected 0 to 99", Assert.Throws<TesseraException>(() => Admission.Check([1, 100], 100, 64)).Message);
-        Admission.Check(new int[63], 100, 64);
+        Assert.Contains("empty", Assert.Throws<TesseraException>(() => Admission.Check([], 100, 64, false)).Message);
+        Assert.Contains("the context holds 64", Assert.Throws<ContextFullException>(() => Admission.Check(new int[64], 100, 64, false)).Message);
+        Assert.Contains("token 100: expected 0 to 99", Assert.Throws<TesseraException>(() => Admission.Check([1, 100], 100, 64, false)).Message);
+        Admission.Check(new int[63], 100, 64, false);
+        Admission.Check(new int[64], 100, 64, isEmbedding: true); // nothing comes behind it
+        Assert.Contains("the context holds 64;", Assert.Throws<ContextFullException>(() => Admission.Check(new int[65], 100, 64, true)).Message);
     }
 
     /// <summary>Any arrivals, lengths, ends and budgets: what is planned is within the budget, blocks belong to who has them, and everybody ends.</summary>

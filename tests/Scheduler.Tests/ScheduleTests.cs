@@ -7,7 +7,8 @@ namespace Tessera.Scheduling.Tests;
 public class ScheduleTests
 {
     /// <summary>A request, when it arrives, and how its caller treats it; times in steps.</summary>
-    sealed record Arrival(int After, int Prefix, int Own, int Max, int Priority, int Answers, int CancelAfter, int TimeoutSteps, int Sampling, bool Salted);
+    sealed record Arrival(int After, int Prefix, int Own, int Max, int Priority, int Answers, int CancelAfter, int TimeoutSteps, int Sampling, bool Salted,
+        bool Embeds);
 
     sealed record Schedule(int Blocks, int Rows, int Tokens, int AgingSteps, double Milliseconds, Arrival[] Arrivals);
 
@@ -22,7 +23,8 @@ public class ScheduleTests
         from timeout in Gen.Frequency((5, Gen.Const(-1)), (1, Gen.Int[1, 40]))
         from sampling in Gen.Int[0, 3]
         from salted in Gen.Frequency((4, Gen.Const(false)), (1, Gen.Const(true)))
-        select new Arrival(after, prefix, own, max, priority, answers, cancel, timeout, sampling, salted);
+        from embeds in Gen.Frequency((5, Gen.Const(false)), (1, Gen.Const(true)))
+        select new Arrival(after, prefix, own, max, priority, answers, cancel, timeout, sampling, salted, embeds);
 
     static Gen<Schedule> Schedules(int requests) =>
         from blocks in Gen.Int[1, 24]
@@ -62,7 +64,7 @@ public class ScheduleTests
             _ => Ledger.Sampled(1, index, presence: 0.5f, repetition: 1.2f),
         },
         MaxTokens = a.Max, Priority = a.Priority, Answers = a.Answers, Salt = a.Salted ? "salt" : null, EndIds = [17, 99],
-        Timeout = a.TimeoutSteps >= 0 ? TimeSpan.FromMilliseconds(a.TimeoutSteps) : null,
+        Timeout = a.TimeoutSteps >= 0 ? TimeSpan.FromMilliseconds(a.TimeoutSteps) : null, IsEmbedding = a.Embeds,
     };
 
     static void Run(Schedule schedule)
@@ -128,6 +130,12 @@ public class ScheduleTests
             var end = Assert.Single(ends);
             Assert.True(end != EndReason.Stopped || arrival.CancelAfter >= 0);
             Assert.True(end != EndReason.Deadline || arrival.TimeoutSteps >= 0);
+            if (request.IsEmbedding)
+            {
+                Assert.Empty(ids);
+                if (end == EndReason.EndOfAnswer) Assert.Equal(Ledger.ExpectedVector(request.Prompt), stream.Embedding);
+                continue;
+            }
             Assert.True(end != EndReason.MaxTokens || ids.Count == request.MaxTokens);
             Assert.True(end != EndReason.ContextFull || request.Prompt.Length + ids.Count - 1 == context);
             var (alone, _) = Alone(request, i, ids.Count);
