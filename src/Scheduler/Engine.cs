@@ -122,6 +122,42 @@ public sealed class Engine : IDisposable
         return Tokens(RequestOf(prompt.ToArray(), options), stop);
     }
 
+    /// <summary>Texts as vectors, (texts, hidden), each of length 1: the state of the last token behind the final norm, as Qwen3-Embedding pools. They share
+    /// steps with each other and with answers. A model whose vectors mean something expects its end token behind a text, which is added.</summary>
+    /// <exception cref="TesseraException">A text is empty or longer than the context, the file has no tokenizer, or as many requests wait as may.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    /// <exception cref="ObjectDisposedException">The engine is disposed.</exception>
+    public Task<EmbeddingResult> EmbedAsync(IReadOnlyList<string> texts, CancellationToken stop = default)
+    {
+        if (texts is null || texts.Contains(null!)) throw new TesseraException("texts to embed: expected texts, found null");
+        var tokenizer = Tokenizer ?? throw new TesseraException($"{Info.Name}: holds no tokenizer; convert the model with one, or embed token ids");
+        int[] end = tokenizer.Find("<|endoftext|>") is { } id ? [id] : [];
+        return EmbedAsync([.. texts.Select(text => (int[])[.. tokenizer.Encode(text, added: false), .. end])], stop);
+    }
+
+    /// <summary>The same of token ids, to which nothing is added.</summary>
+    public async Task<EmbeddingResult> EmbedAsync(IReadOnlyList<int[]> prompts, CancellationToken stop = default)
+    {
+        if (prompts is null || prompts.Contains(null!)) throw new TesseraException("prompts to embed: expected token ids, found null");
+        var requests = prompts.Select(Request.ForEmbedding).ToList();
+        foreach (var request in requests) scheduler.Check(request);
+        var vectors = new float[prompts.Count][];
+        // As many at once as share a step, and as many that wait: the queue is everybody's.
+        var atOnce = new ParallelOptions { MaxDegreeOfParallelism = 2 * runner.Limits.Sequences, CancellationToken = stop };
+        await Parallel.ForAsync(0, prompts.Count, atOnce, async (i, cancelled) => vectors[i] = await Embed(requests[i], cancelled).ConfigureAwait(false))
+            .ConfigureAwait(false);
+        return new EmbeddingResult(vectors, prompts.Sum(p => p.Length));
+    }
+
+    async Task<float[]> Embed(Request request, CancellationToken stop)
+    {
+        var stream = scheduler.Submit(request);
+        using var cancelling = stop.UnsafeRegister(static state => ((RequestStream)state!).Cancel(), stream);
+        while (await stream.Events.WaitToReadAsync(CancellationToken.None).ConfigureAwait(false)) while (stream.Events.TryRead(out _)) { }
+        stop.ThrowIfCancellationRequested();
+        return stream.Embedding!;
+    }
+
     Request RequestOf(int[] prompt, GenerationOptions options)
     {
         var request = Request.Of(prompt, options, Info.Generation, Tokenizer);

@@ -244,6 +244,24 @@ public class EngineTests(TrainedModel model) : IClassFixture<TrainedModel>
     }
 
     [Fact]
+    public async Task Texts_become_vectors_that_do_not_depend_on_who_shares_the_step()
+    {
+        string[] texts = [.. Enumerable.Range(0, 40).Select(i => string.Concat(Enumerable.Repeat($"{i} ", 1 + i * 7 % 90)))];
+        var (vectors, tokens) = await model.Q8.EmbedAsync(texts);
+        Assert.Equal(texts.Sum(t => model.Q8.Tokenizer!.Encode(t, added: false).Length + 1), tokens); // and the end
+        for (int i = 0; i < texts.Length; i++)
+        {
+            Assert.Equal(1, vectors[i].Sum(v => (double)v * v), 1e-6);
+            if (i % 8 == 0) Assert.Equal((await model.Q8.EmbedAsync([texts[i]])).Vectors[0], vectors[i]);
+        }
+        Assert.Equal(40, vectors.Select(v => v[0]).Distinct().Count());
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => model.Q8.EmbedAsync(texts, new CancellationToken(canceled: true)));
+        await Assert.ThrowsAsync<ContextFullException>(() => model.Q8.EmbedAsync([new int[model.Q8.Context + 1]]));
+        Assert.Contains("found null", (await Assert.ThrowsAsync<TesseraException>(() => model.Q8.EmbedAsync([(string)null!]))).Message);
+        Assert.Empty((await model.Q8.EmbedAsync(Array.Empty<string>())).Vectors);
+    }
+
+    [Fact]
     public void A_caller_needs_one_namespace()
     {
         // What a caller writes down: options and what is inside them, arguments, results.
