@@ -18,7 +18,9 @@ sealed class Answer(RequestStream stream, int index, Order order, Answer? leader
     /// <summary>Tokens that were given out.</summary>
     public int Generated { get; set; }
 
-    /// <summary>Its row of the step's results; −1: no logits are wanted.</summary>
+    public override bool IsDraftable => stream.Request is { Penalised: false, Mask: null, IsEmbedding: false };
+
+    /// <summary>The row of the step's results that it draws from next; −1: no logits are wanted.</summary>
     public int Wanted { get; set; }
 
     /// <summary>Its set of rules; −1: none.</summary>
@@ -82,10 +84,11 @@ sealed class Answer(RequestStream stream, int index, Order order, Answer? leader
             if (request.IsRuled) Restate(runner.Rules);
         }
         for (; BlocksWritten < Blocks.Length; BlocksWritten++) runner.Cache.Set(Row, BlocksWritten, Blocks[BlocksWritten]);
-        bool draws = count == Pending;
+        bool draws = count >= Pending;
         if (draws && request.Mask is { } mask) runner.Rules.Mask(RuleSet, mask(Tokens[PromptCount..]));
         Wanted = draws ? runner.Batch.WantedCount : -1;
-        for (int i = Computed; i < Computed + count; i++) runner.Batch.Add(Tokens[i], Row, i, wanted: i == Count - 1, RuleSet, request.IsEmbedding);
+        var tokens = Next(count);
+        for (int i = 0; i < count; i++) runner.Batch.Add(tokens[i], Row, Computed + i, wanted: i >= Pending - 1, RuleSet, request.IsEmbedding);
     }
 
     /// <summary>A token more was given out: what it does to the text.</summary>

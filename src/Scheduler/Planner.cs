@@ -36,6 +36,15 @@ sealed class Plan(int rows, int blocksPerRow)
         Tokens += tokens;
         Context += StepCost.Seen(sequence.Computed, tokens);
     }
+
+    /// <summary>So many tokens more of an entry.</summary>
+    public void Extend(int entry, int tokens)
+    {
+        ref var at = ref entries[entry];
+        Context += StepCost.Seen(at.Sequence.Computed + at.Count, tokens);
+        at.Count += tokens;
+        Tokens += tokens;
+    }
 }
 
 /// <summary>What the next step computes: who runs first, then who waits.</summary>

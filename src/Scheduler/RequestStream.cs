@@ -37,6 +37,9 @@ sealed class RequestStream(Request request, int limit, long arrived, long deadli
     /// complete.</summary>
     public float[]? Embedding { get; internal set; }
 
+    /// <summary>Tokens that prompt lookup guessed and a step computed, and how many of them were right, over all answers.</summary>
+    public (int Tokens, int Accepted) Drafts { get; internal set; }
+
     /// <summary>Its answers; the loop's.</summary>
     internal Answer[] Answers { get; set; } = [];
 

@@ -45,31 +45,51 @@ sealed partial class Scheduler
         }
     }
 
-    /// <summary>Draws the next token of every sequence that caught up; an embedding is at its end there.</summary>
+    /// <summary>Draws the next token of every sequence that caught up, and those behind it as far as its draft was right; an embedding is at its end
+    /// there.</summary>
     void Settle()
     {
         foreach (var (sequence, count) in plan.Entries)
         {
             var answer = (Answer)sequence;
             if (answer.Ended) continue;
-            answer.Advance(count, state.Pool);
+            answer.Advance(count - answer.Drafted, state.Pool);
             if (answer.Wanted < 0) continue;
             if (answer.Stream.Request.IsEmbedding)
             {
                 Embed(answer);
                 continue;
             }
-            int id;
-            try { id = answer.Draw(runner); }
-            catch (TesseraException e)                       // logits that are not finite, nothing left to draw
-            {
-                Fail(answer.Stream, e);
-                continue;
-            }
-            answer.Hash(runner);
-            if (IsEnd(answer, id)) End(answer, EndReason.EndOfAnswer);
-            else if (Give(answer, id, answer.LogprobsOf(id, runner))) Force(answer);
+            var (drafted, accepted) = answer.Stream.Drafts;
+            answer.Stream.Drafts = (drafted + answer.Drafted, accepted);
+            while (Draw(answer)) answer.Wanted++;
+            answer.DropDraft();
         }
+    }
+
+    /// <summary>Draws a token. True: the draft has it too, so that what was computed behind it holds.</summary>
+    bool Draw(Answer answer)
+    {
+        int id;
+        try { id = answer.Draw(runner); }
+        catch (TesseraException e)                           // logits that are not finite, nothing left to draw
+        {
+            Fail(answer.Stream, e);
+            return false;
+        }
+        answer.Hash(runner);
+        if (IsEnd(answer, id))
+        {
+            End(answer, EndReason.EndOfAnswer);
+            return false;
+        }
+        bool accepted = answer.Accepts(id);
+        if (accepted) answer.Stream.Drafts = (answer.Stream.Drafts.Tokens, answer.Stream.Drafts.Accepted + 1);
+        if (!Give(answer, id, answer.LogprobsOf(id, runner))) return false;
+        Force(answer);
+        if (!accepted || answer.Ended) return false;
+        answer.Advance(1, state.Pool);
+        return answer.Pending == 0;                          // else tokens that are forced follow, and no draft knew
     }
 
     void Embed(Answer answer)

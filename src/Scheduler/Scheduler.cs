@@ -126,6 +126,7 @@ sealed partial class Scheduler : IDisposable
     {
         Drain();
         Planner.Plan(state, budget, cost, plan);
+        Drafts.Add(state, budget, cost, plan, runner.Limits.Wanted);
         Preemptions += plan.Preempted;
         long start = clock.GetTimestamp();
         lock (device)

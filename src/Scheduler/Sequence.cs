@@ -12,7 +12,8 @@ class Sequence
     readonly UInt128 root;
     readonly Sequence? leader;
     readonly int[] tokens, blocks;
-    int hashed, blockCount;
+    PromptLookup? lookup;
+    int hashed, blockCount, matched;
 
     /// <param name="prompt">Known from the start.</param>
     /// <param name="limit">Tokens that it may have at most, prompt and answer together.</param>
@@ -56,12 +57,42 @@ class Sequence
     /// <summary>Whether it waits for blocks that another answer computes.</summary>
     public bool Follows => leader is { Ended: false } && leader.Computed < (PromptCount - 1) / KvBlock.Tokens * KvBlock.Tokens;
 
+    /// <summary>Whether tokens behind one that is drawn can be guessed: what is drawn follows from no rule that changes with each.</summary>
+    public virtual bool IsDraftable => true;
+
+    /// <summary>Tokens behind the known ones that are guessed, for one step.</summary>
+    public int Drafted { get; private set; }
+
+    public PromptLookup Lookup => lookup ??= new PromptLookup(Limit);
+
     public static int BlocksFor(int tokens) => (tokens + KvBlock.Tokens - 1) / KvBlock.Tokens;
 
     /// <summary>Blocks that it lacks for its known tokens.</summary>
     public int Lacking => BlocksFor(Count) - blockCount;
 
     public void Add(int token) => tokens[Count++] = token;
+
+    /// <summary>The next of its tokens, of which a step computes so many: known ones, then the draft.</summary>
+    public ReadOnlySpan<int> Next(int count) => tokens.AsSpan(Computed, count);
+
+    /// <summary>Guesses that what follows is what followed a match of so many of its last ids.</summary>
+    public void Draft(int position, int matched, int count)
+    {
+        (this.matched, Drafted) = (matched, count);
+        for (int i = 0; i < count; i++) tokens[Count + i] = tokens[position + i]; // a text that repeats itself goes on doing so
+    }
+
+    /// <summary>Whether a token that was drawn is the one of the draft; where it is not, what is left of the draft is worth nothing.</summary>
+    public bool Accepts(int token)
+    {
+        if (Drafted == 0) return false;
+        bool accepted = tokens[Count] == token;
+        Lookup.Learn(matched++, accepted);
+        Drafted = accepted ? Drafted - 1 : 0;
+        return accepted;
+    }
+
+    public void DropDraft() => Drafted = 0;
 
     public void AddBlock(int block) => blocks[blockCount++] = block;
 

@@ -1,12 +1,12 @@
 namespace Tessera.Scheduling;
 
 /// <summary>
-/// The milliseconds of a step, learned from those that were measured: a + b · tokens + c · context, least squares in which a step counts half as much as one
-/// some fifty steps later. No part of it is below 0.
+/// The milliseconds of a step, learned from those that were measured: a + b · tokens + c · context, and d where it has more rows than one, which devices
+/// compute in a way of its own. Least squares in which a step counts half as much as one some fifty steps later. No part of it is below 0.
 /// </summary>
 sealed class StepCost
 {
-    const int Terms = 3, Sweeps = 40;
+    const int Terms = 4, Sweeps = 40;
     const double Memory = 0.985, TokenUnit = 64, ContextUnit = 65536;   // units bring the terms to the same size
 
     readonly double[] products = new double[Terms * Terms], sums = new double[Terms], parts = new double[Terms];
@@ -16,11 +16,12 @@ sealed class StepCost
 
     /// <param name="tokens">Rows of the step.</param>
     /// <param name="context">Tokens that its rows see, added up.</param>
-    public double Estimate(int tokens, long context) => parts[0] + parts[1] * (tokens / TokenUnit) + parts[2] * (context / ContextUnit);
+    public double Estimate(int tokens, long context) =>
+        parts[0] + parts[1] * (tokens / TokenUnit) + parts[2] * (context / ContextUnit) + (tokens > 1 ? parts[3] : 0);
 
     public void Add(int tokens, long context, double milliseconds)
     {
-        Span<double> x = [1, tokens / TokenUnit, context / ContextUnit];
+        Span<double> x = [1, tokens / TokenUnit, context / ContextUnit, tokens > 1 ? 1 : 0];
         for (int i = 0; i < Terms; i++)
         {
             sums[i] = sums[i] * Memory + x[i] * milliseconds;

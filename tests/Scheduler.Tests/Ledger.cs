@@ -21,12 +21,13 @@ sealed class Ledger : IDisposable
 
     readonly Runner runner;
 
+    /// <param name="wanted">Rows of logits; 0: one for each sequence, so that where all decode nobody has a draft.</param>
     public Ledger(int blocks = 64, int rows = 4, int blocksPerRow = 64, int tokens = 512, SchedulerOptions? options = null, Script? script = null,
-        TimeProvider? clock = null)
+        TimeProvider? clock = null, int wanted = 0)
     {
         Device = new LedgerDevice(Ids, script) { Stepping = (count, context) => Clock.Advance(TimeSpan.FromMilliseconds(Cost(count, context))) };
         runner = new Runner(Device, config, model.Weights, Numerics.Fast, Ids,
-            new BatchLimits(tokens, rows, blocks, rows, blocksPerRow, Edits: blocksPerRow * KvBlock.Tokens, RuleSets: rows));
+            new BatchLimits(tokens, Math.Max(wanted, rows), blocks, rows, blocksPerRow, Edits: blocksPerRow * KvBlock.Tokens, RuleSets: rows));
         Scheduler = new Scheduler(runner, options, clock ?? Clock);
     }
 
@@ -57,11 +58,15 @@ sealed class Ledger : IDisposable
         return [.. Enumerable.Range(0, length).Select(_ => random.Next(Ids))];
     }
 
-    /// <summary>What a greedy answer must be, by the definition of what the device answers.</summary>
-    public static int[] Expected(int[] prompt, int count)
+    /// <summary>What a greedy answer must be, by the definition of what the device answers, or by its script.</summary>
+    public static int[] Expected(int[] prompt, int count, Script? script = null)
     {
         var all = prompt.ToList();
-        for (int i = 0; i < count; i++) all.Add(LedgerDevice.Next(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(all), Ids));
+        for (int i = 0; i < count; i++)
+        {
+            var history = System.Runtime.InteropServices.CollectionsMarshal.AsSpan(all);
+            all.Add(script?.Invoke(history) ?? LedgerDevice.Next(history, Ids));
+        }
         return [.. all.Skip(prompt.Length)];
     }
 
@@ -72,6 +77,13 @@ sealed class Ledger : IDisposable
         LedgerDevice.State(prompt, state);
         double length = Math.Sqrt(state.Sum(x => (double)x * x));
         return [.. state.Select(x => (float)(x * (1 / length)))];
+    }
+
+    /// <summary>A text that repeats what it had some ids before, and now and then does not; a wrong id anywhere in the history changes where.</summary>
+    public static int Repeating(ReadOnlySpan<int> history)
+    {
+        int next = LedgerDevice.Next(history, 1 << 20);
+        return history.Length >= 7 && next % 9 > 0 ? Math.Max(0, history[^7]) : next % Ids;
     }
 
     public RequestStream Submit(Request request) => Scheduler.Submit(request);

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Tessera.Runtime.Files;
 using Tessera.Runtime.Models;
 using Tessera.Shaders;
@@ -32,9 +33,9 @@ public class ModelTests
             long least = long.MaxValue;
             for (int attempt = 0; attempt < 3; attempt++) // the runtime may compile meanwhile
             {
-                using var model = Model.Load(path, new ModelOptions { Device = TestDevices.Named(device), Context = 512 });
+                using var model = Model.Load(path, new ModelOptions { Device = TestDevices.Named(device), Context = 512, Sequences = 1 });
                 using var runner = model.OpenRunner();
-                using var scheduler = new Scheduler(runner);
+                using var scheduler = new Scheduler(runner); // one row of logits: a first guess of a size would record a step
                 var stream = scheduler.Submit(new Request { Prompt = [5, 6, 7, 8], Sampling = sampling });
                 void Steps(int count)
                 {
@@ -59,14 +60,14 @@ public class ModelTests
         using var opened = TestDevices.Open(device);
         using var model = LoadedModel.From(file, opened);
         var config = file.Index.Config;
-        Runner Make(int blocks, int rows) => new(opened, config, model.Weights, Numerics.Fast, config.Vocabulary,
-            new BatchLimits(64, rows, blocks, rows, 8, Edits: 128, RuleSets: rows));
-        using Runner wide = Make(8, 1), narrow = Make(8, 3); // the same context
+        Runner Make(int blocks, int rows, int wanted) => new(opened, config, model.Weights, Numerics.Fast, config.Vocabulary,
+            new BatchLimits(64, wanted, blocks, rows, 8, Edits: 128, RuleSets: rows));
+        using Runner wide = Make(8, 1, wanted: 1), narrow = Make(8, 3, wanted: 16); // the same context; nothing is guessed in the first
         var random = new Random(7);
-        int preempted = 0, cached = 0;
+        int preempted = 0, cached = 0, drafted = 0, accepted = 0;
         for (int schedule = 0; schedule < schedules; schedule++)
         {
-            using var scheduler = new Scheduler(narrow, new SchedulerOptions { StepTokens = random.Next(3, 64) });
+            using var scheduler = new Scheduler(narrow, new SchedulerOptions { StepTokens = random.Next(3, 64) }, new EqualSteps());
             var requests = Enumerable.Range(0, 7).Select(i => new Request
             {
                 Prompt = [.. Enumerable.Range(0, random.Next(1, 60)).Select(t => 5 + (t < 40 ? t * 7 : t * 7 + i) % 500)],
@@ -80,6 +81,7 @@ public class ModelTests
                     for (int steps = random.Next(0, 6); steps > 0; steps--) scheduler.Step();
                 }
             (preempted, cached) = (preempted + scheduler.Preemptions, cached + streams.Sum(s => s.CachedTokens));
+            (drafted, accepted) = (drafted + streams.Sum(s => s.Drafts.Tokens), accepted + streams.Sum(s => s.Drafts.Accepted));
             Assert.Equal(0, scheduler.State.Pool.Held);
             foreach (var stream in streams)
             {
@@ -89,6 +91,53 @@ public class ModelTests
                 Assert.Equal(Ledger.Read(one)[0].Ids, Ledger.Read(stream)[0].Ids);
             }
         }
-        Assert.True(preempted > 0 && cached > 0, $"{preempted} preempted, {cached} tokens cached: the schedules try too little");
+        Assert.True(preempted > 0 && cached > 0 && accepted > 0 && drafted > accepted,
+            $"{preempted} preempted, {cached} tokens cached, {accepted} of {drafted} guesses right: the schedules try too little");
+    }
+
+    /// <summary>A conversation that had the question and its answer already.</summary>
+    [Fact]
+    public void What_is_copied_out_of_the_prompt_takes_fewer_steps_and_has_the_same_ids_and_logits()
+    {
+        using var file = TiledFile.Open(path);
+        using var opened = TestDevices.Open("host");
+        using var model = LoadedModel.From(file, opened);
+        var config = file.Index.Config;
+        using var conversations = JsonDocument.Parse(File.ReadAllText(Repository.Golden("models/numbers-dense/chat.json")));
+        int before = 0, after = 0;
+        foreach (var one in conversations.RootElement.EnumerateArray())
+        {
+            int[] Ids(string name) => [.. one.GetProperty(name).EnumerateArray().Select(i => i.GetInt32())];
+            int[] question = Ids("prompt_ids"), answer = Ids("ids");
+            var request = new Request { Prompt = [.. question, .. answer, .. question], Sampling = Ledger.Greedy, MaxTokens = 60, EndIds = [answer[^1]] };
+            (List<int> Ids, float[] Logits, int Steps, int Accepted) Run(int wanted)
+            {
+                int blocks = request.Prompt.Length / KvBlock.Tokens + 5;
+                using var runner = new Runner(opened, config, model.Weights, Numerics.Fast, config.Vocabulary, new BatchLimits(256, wanted, blocks, 1, blocks,
+                    Edits: blocks * KvBlock.Tokens, RuleSets: 1));
+                using var scheduler = new Scheduler(runner, clock: new EqualSteps());
+                var stream = scheduler.Submit(request);
+                int steps = 0;
+                Answer? drawn = null;
+                for (; scheduler.Step(); steps++) drawn = stream.Answers[0];
+                var logits = new float[config.Vocabulary];
+                runner.ReadLogits(drawn!.Wanted, logits);        // which the last token, or the end, was drawn from
+                return (Ledger.Read(stream)[0].Ids, logits, steps, stream.Drafts.Accepted);
+            }
+            var (without, with) = (Run(1), Run(16));
+            Assert.Equal(without.Ids, with.Ids);
+            Assert.Equal(without.Logits, with.Logits);
+            Assert.Equal(0, without.Accepted);
+            (before, after) = (before + without.Steps, after + with.Steps);
+        }
+        Assert.InRange(after, 1, before / 2);
+    }
+
+    /// <summary>A clock by which every step takes as long, so that guesses pay, always and everywhere.</summary>
+    sealed class EqualSteps : TimeProvider
+    {
+        long now;
+
+        public override long GetTimestamp() => now += TimestampFrequency / 1000;
     }
 }

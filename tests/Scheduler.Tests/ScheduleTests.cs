@@ -1,4 +1,5 @@
 using CsCheck;
+using Tessera.Shaders;
 using Xunit;
 
 namespace Tessera.Scheduling.Tests;
@@ -10,7 +11,10 @@ public class ScheduleTests
     sealed record Arrival(int After, int Prefix, int Own, int Max, int Priority, int Answers, int CancelAfter, int TimeoutSteps, int Sampling, bool Salted,
         bool Embeds);
 
-    sealed record Schedule(int Blocks, int Rows, int Tokens, int AgingSteps, double Milliseconds, Arrival[] Arrivals);
+    /// <summary>Whether texts repeat themselves, and rows of logits beyond one for each sequence, which drafts take.</summary>
+    sealed record Texts(bool Repeat, int MoreWanted);
+
+    sealed record Schedule(int Blocks, int Rows, int Tokens, int AgingSteps, double Milliseconds, Texts Texts, Arrival[] Arrivals);
 
     static readonly Gen<Arrival> arrivals =
         from after in Gen.Int[0, 8]
@@ -32,23 +36,34 @@ public class ScheduleTests
         from tokens in Gen.Int[4, 64]
         from aging in Gen.Int[1, 50]
         from milliseconds in Gen.Double[0.5, 20]
+        from texts in Gen.Frequency((2, Gen.Const(new Texts(false, 0))), (1, Gen.Const(new Texts(true, 2))), (1, Gen.Const(new Texts(true, 15))))
         from all in arrivals.Array[1, requests]
-        select new Schedule(blocks, rows, tokens, aging, milliseconds, all);
+        select new Schedule(blocks, rows, tokens, aging, milliseconds, texts, all);
+
+    static int drafted, accepted;
 
     [Fact]
-    public void Ten_thousand_schedules_keep_their_books() => Schedules(9).Sample(Run, iter: 10_000, seed: "0N0XIzNsQ0O2", threads: 2);
+    public void Ten_thousand_schedules_keep_their_books()
+    {
+        Schedules(9).Sample(Run, iter: 10_000, seed: "0N0XIzNsQ0O2", threads: 2);
+        Assert.True(accepted > 10_000 && drafted - accepted > 10_000, $"{accepted} of {drafted} guesses were right: the schedules try too little");
+    }
 
     [Fact, Trait("set", "all")]
     public void A_hundred_thousand_schedules_of_fewer_requests_keep_their_books() => Schedules(4).Sample(Run, iter: 100_000, seed: "2N0XIzNsQ0O2", threads: 2);
 
     [ThreadStatic]
-    static Dictionary<(int, int), Ledger>? ledgers;
+    static Dictionary<(int, int, Texts), Ledger>? ledgers;
 
     /// <summary>Runners are made once, and used by one schedule after another.</summary>
-    static Ledger For(int blocks, int rows)
+    static Ledger For(int blocks, int rows, Texts texts)
     {
-        if (!(ledgers ??= []).TryGetValue((blocks, rows), out var ledger))
-            ledgers.Add((blocks, rows), ledger = new Ledger(blocks, rows, 8, 64) { Cost = (tokens, _) => 1 + tokens / 32 });
+        if ((ledgers ??= []).TryGetValue((blocks, rows, texts), out var ledger)) return ledger;
+        ledger = new Ledger(blocks, rows, 8, 64, script: texts.Repeat ? Ledger.Repeating : null, wanted: rows + texts.MoreWanted)
+        {
+            Cost = (tokens, _) => 1 + tokens / 32,
+        };
+        ledgers.Add((blocks, rows, texts), ledger);
         return ledger;
     }
 
@@ -70,7 +85,7 @@ public class ScheduleTests
     static void Run(Schedule schedule)
     {
         var options = new SchedulerOptions { StepMilliseconds = schedule.Milliseconds, AgingPeriod = TimeSpan.FromMilliseconds(schedule.AgingSteps) };
-        var ledger = For(schedule.Blocks, schedule.Rows);
+        var ledger = For(schedule.Blocks, schedule.Rows, schedule.Texts);
         ledger.Restart(options with { StepTokens = schedule.Tokens });
         var scheduler = ledger.Scheduler;
         var sent = new List<(RequestStream Stream, Arrival Arrival, int Step)>();
@@ -90,7 +105,7 @@ public class ScheduleTests
             foreach (var sequence in scheduler.State.Running) if (((Answer)sequence).Stream.Cancelled) Assert.Fail("cancelled, and runs");
         }
         Assert.Equal((0, 0, 0), (ledger.Pool.Held, scheduler.State.Running.Count, scheduler.State.Waiting.Count));
-        foreach (var (stream, arrival, _) in sent) CheckAnswers(stream, arrival, scheduler.Context);
+        foreach (var (stream, arrival, _) in sent) CheckAnswers(stream, arrival, scheduler.Context, schedule.Texts.Repeat);
     }
 
     /// <summary>Every block is held by those whose tables have it, once by each, and each sequence has its own row.</summary>
@@ -103,7 +118,11 @@ public class ScheduleTests
         {
             Assert.True((rows & 1 << sequence.Row) == 0);
             rows |= 1 << sequence.Row;
-            foreach (int block in sequence.Blocks) holders[block]++;
+            for (int i = 0; i < sequence.Blocks.Length; i++)
+            {
+                holders[sequence.Blocks[i]]++;
+                if (i >= sequence.Computed / KvBlock.Tokens && state.Pool.Name(sequence.Blocks[i]) is not null) Assert.Fail("named, and not yet full");
+            }
         }
         int inUse = 0;
         for (int block = 0; block < holders.Length; block++)
@@ -119,10 +138,12 @@ public class ScheduleTests
     }
 
     /// <summary>Each answer has one end, and the ids that it would have alone.</summary>
-    static void CheckAnswers(RequestStream stream, Arrival arrival, int context)
+    static void CheckAnswers(RequestStream stream, Arrival arrival, int context, bool repeat)
     {
         var request = stream.Request;
         Assert.False(stream.Complete(null), "it had no end");
+        Interlocked.Add(ref drafted, stream.Drafts.Tokens);
+        Interlocked.Add(ref accepted, stream.Drafts.Accepted);
         var answers = Ledger.Read(stream);
         for (int i = 0; i < answers.Length; i++)
         {
@@ -138,17 +159,18 @@ public class ScheduleTests
             }
             Assert.True(end != EndReason.MaxTokens || ids.Count == request.MaxTokens);
             Assert.True(end != EndReason.ContextFull || request.Prompt.Length + ids.Count - 1 == context);
-            var (alone, _) = Alone(request, i, ids.Count);
+            var (alone, _) = Alone(request, i, ids.Count, repeat);
             Assert.Equal(alone, ids);
         }
     }
 
-    /// <summary>The answer by definition where it is greedy, else by a scheduler that has nothing else to do, with room enough.</summary>
-    static (List<int> Ids, EndReason End) Alone(Request request, int answer, int count)
+    /// <summary>The answer by definition where it is greedy, else by a scheduler that has nothing else to do, with room enough, and without drafts.</summary>
+    static (List<int> Ids, EndReason End) Alone(Request request, int answer, int count, bool repeat)
     {
-        if (request.Sampling.Temperature == 0 && !request.Penalised) return ([.. Ledger.Expected(request.Prompt, count)], default);
+        if (request.Sampling.Temperature == 0 && !request.Penalised)
+            return ([.. Ledger.Expected(request.Prompt, count, repeat ? Ledger.Repeating : null)], default);
         if (count == 0) return ([], default);
-        var ledger = For(8, 1);
+        var ledger = For(8, 1, new Texts(repeat, 0));
         ledger.Restart(new SchedulerOptions());
         var (ids, ends) = ledger.Answer(request with
         {

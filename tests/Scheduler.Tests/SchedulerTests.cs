@@ -289,13 +289,13 @@ public class SchedulerTests
     }
 
     [Theory]
-    [InlineData(0, 1f)]
-    [InlineData(1, 1f)]
-    [InlineData(1, 1.1f)]
-    public void The_loop_allocates_nothing_for_a_token(float temperature, float repetition)
+    [InlineData(0, 1f, false)]
+    [InlineData(1, 1f, false)]
+    [InlineData(1, 1.1f, false)]
+    [InlineData(0.2f, 1f, true)]
+    public void The_loop_allocates_nothing_for_a_token(float temperature, float repetition, bool repeats)
     {
-        using var ledger = new Ledger(blocks: 400, blocksPerRow: 60, rows: 8, clock: TimeProvider.System);
-        ledger.Device.Stepping = null;
+        using var ledger = new Ledger(blocks: 400, blocksPerRow: 60, rows: 8, wanted: repeats ? 16 : 8, script: repeats ? Ledger.Repeating : null);
         for (int i = 0; i < 7; i++) ledger.Submit(Ledger.Continue(Ledger.Prompt(950, i), 1)); // the device has seen every slot
         ledger.Drain();
         var streams = Enumerable.Range(0, 8).Select(i => ledger.Submit(Ledger.Continue(Ledger.Prompt(20, i), 800) with
@@ -312,7 +312,8 @@ public class SchedulerTests
         }
         Steps(200);
         long before = GC.GetAllocatedBytesForCurrentThread();
-        Steps(400);
+        Steps(repeats ? 100 : 400);
         Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.Equal(repeats, streams.Exists(s => s.Drafts.Accepted > 0));
     }
 }

@@ -17,7 +17,7 @@ public delegate int Script(ReadOnlySpan<int> history);
 /// values of a deep layer are; the answer is one over the hashes of all slots that the last token sees, and its state is drawn from that.
 /// </remarks>
 /// <param name="ids">Answers are below this.</param>
-/// <param name="script">What is answered in place of the hash.</param>
+/// <param name="script">What is answered in place of the hash. A token that saw another history than it now stands behind is −1 in what it is given.</param>
 public sealed unsafe class LedgerDevice(int ids, Script? script = null) : IDevice
 {
     readonly Dictionary<string, Tensor> bound = [];
@@ -140,13 +140,14 @@ public sealed unsafe class LedgerDevice(int ids, Script? script = null) : IDevic
 
     void Answer(LedgerRecording last, int wanted, int sequence, int position)
     {
-        ulong hash = 0;
+        ulong hash = 0, truth = 0;
         if (history.Length <= position) Array.Resize(ref history, Math.Max(position + 1, 2 * history.Length));
         for (int i = 0; i <= position; i++)
         {
             var (id, _, seen) = Slot(sequence, i);
             hash = Fold(hash, seen);
-            history[i] = id;
+            truth = Fold(truth, Entry(id, i));
+            history[i] = seen == truth ? id : -1;
         }
         if (last.Bound.TryGetValue(LedgerRecording.States, out var states))
             Spread(hash, new Span<float>((void*)(states.Address + (ulong)(wanted * Rows.Stride(DType.F32, states.Cols))), states.Cols));
