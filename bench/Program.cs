@@ -62,9 +62,9 @@ var rows = new Option<int>("--rows") { Description = "sequences that decode", De
 var scheduler = new Command("scheduler", "milliseconds that the scheduler takes of a step, the device apart") { rows, runs, json };
 scheduler.SetAction(p => Cli.Guard(_ => SchedulerReport.Run(p.GetValue(rows), p.GetValue(runs), p.GetValue(json))));
 
-var root = new RootCommand("Measures Tessera: devices, ops, models, quality, tokens, scheduler.")
+var root = new RootCommand("Measures Tessera: devices, ops, models, quality, tokens, scheduler, many at once.")
 {
-    devices, ops, models, logits, kld, paper, tokenizer, scheduler,
+    devices, ops, models, logits, kld, paper, tokenizer, scheduler, ServeCommand.Make(device, model, synthetic, dtype, numerics, kv, threads),
 };
 return Cli.Run(root, args);
 

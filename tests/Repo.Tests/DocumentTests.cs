@@ -27,7 +27,7 @@ public class DocumentTests
     {
         foreach (var (project, program) in new[] { ("tools/chat", "Chat"), ("tools/convert", "Convert"), ("bench", "Bench") })
         {
-            var commands = program == "Chat" ? [""] : new[] { "", "model", "ops", "logits", "kld", "tokens", "scheduler", "verify", "inspect" };
+            var commands = program == "Chat" ? [""] : new[] { "", "model", "ops", "logits", "kld", "tokens", "scheduler", "serve", "verify", "inspect" };
             string help = string.Concat(commands.Select(c => Command.Run(program, c.Length > 0 ? [c, "--help"] : ["--help"]).Output));
             foreach (string document in Documents)
                 foreach (Match line in Regex.Matches(File.ReadAllText(document), $@"--project {project} -- (.*)"))
