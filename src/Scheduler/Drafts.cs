@@ -22,9 +22,9 @@ static class Drafts
         {
             var (sequence, count) = plan.Entries[i];
             if (count != 1 || sequence.Pending != 1 || !sequence.IsDraftable) continue;
-            int held = sequence.Blocks.Length * KvBlock.Tokens - sequence.Count;
+            int owned = sequence.Blocks.Length * KvBlock.Tokens - sequence.Count;
             int free = state.Pool.Available > state.Running.Count ? KvBlock.Tokens : 0;   // one stays for each that runs
-            int room = Math.Min(Math.Min(held + free, MaxTokens), Math.Min(budget.Tokens - plan.Tokens, wanted - drawn));
+            int room = Math.Min(Math.Min(owned + free, MaxTokens), Math.Min(budget.Tokens - plan.Tokens, wanted - drawn));
             room = Math.Min(room, sequence.Limit - sequence.Count);
             if (room <= 0 || !Pays(expected + room, expected, cost, plan, sequence, room)) continue;
             var (position, matched) = sequence.Lookup.Find(sequence.Tokens);
@@ -33,7 +33,7 @@ static class Drafts
             if (length == 0) sequence.Lookup.Pass(matched);
             else
             {
-                if (length > held) sequence.AddBlock(state.Pool.Take());
+                if (length > owned) sequence.AddBlock(state.Pool.Take());
                 sequence.Draft(position, matched, length);
                 plan.Extend(i, length);
                 expected += gain;
