@@ -13,6 +13,7 @@ public class DependencyTests
         ["Runtime"] = ["Shaders"],
         ["Runtime.Ilgpu"] = ["Runtime"],
         ["Scheduler"] = ["Runtime"],
+        ["Extensions.AI"] = ["Scheduler"],
         ["Convert"] = ["Runtime"],
         ["Chat"] = ["Scheduler", "Runtime.Ilgpu"],
         ["Bench"] = ["Runtime", "Runtime.Ilgpu", "Scheduler"],
@@ -22,6 +23,7 @@ public class DependencyTests
         ["Shaders.Tests"] = ["Testing"],
         ["Runtime.Tests"] = ["Testing"],
         ["Scheduler.Tests"] = ["Testing", "Scheduler"],
+        ["Extensions.AI.Tests"] = ["Testing", "Extensions.AI"],
         ["Convert.Tests"] = ["Testing", "Convert"],
         ["Repo.Tests"] = ["Testing", "Convert", "Chat", "Bench", "Embedding"],
     };
@@ -60,6 +62,7 @@ public class DependencyTests
     [InlineData("lm_head", "tools/convert/")]
     [InlineData("unsafe", "src/Runtime/Devices/", "src/Runtime/Files/", "src/Runtime/Models/LoadedModel.cs", "src/Runtime/Models/Synthetic.cs", "src/Shaders/",
         "tools/convert/", "bench/micro/")]
+    [InlineData("Microsoft.Extensions.AI", "src/Scheduler/Extensions.AI/", "samples/ChatClient/")]
     [InlineData("Microsoft.ML", "src/Runtime/Tokens/Merges.cs")]
     [InlineData("MemoryMappedFile", "src/Runtime/Files/", "tools/convert/", "bench/micro/")]
     public void A_word_stays_in_its_room(string word, params string[] rooms)
@@ -85,7 +88,7 @@ public class DependencyTests
     [Fact]
     public void Host_and_Vulkan_are_analysed_for_trimming_and_AOT()
     {
-        foreach (string project in new[] { "src/Shaders/Shaders.csproj", "src/Runtime/Runtime.csproj", "src/Scheduler/Scheduler.csproj" })
-            Assert.Contains(Elements(Path.Combine(Repository.Root, project), "IsAotCompatible"), e => e.Value == "true");
+        foreach (string project in new[] { "Shaders/Shaders", "Runtime/Runtime", "Scheduler/Scheduler", "Scheduler/Extensions.AI/Extensions.AI" })
+            Assert.Contains(Elements(Path.Combine(Repository.Root, "src", $"{project}.csproj"), "IsAotCompatible"), e => e.Value == "true");
     }
 }
