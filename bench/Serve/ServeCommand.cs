@@ -25,16 +25,18 @@ static class ServeCommand
         var stepMs = new Option<double>("--step-ms") { Description = "milliseconds of a step while answers are generated", DefaultValueFactory = _ => 100 }
             .Within(1, MaxMs);
         var json = new Option<bool>("--json") { Description = "a line of JSON for each setting" };
+        var svg = new Option<string?>("--svg") { Description = "writes a picture of throughput and latency against streams" };
         var command = new Command("serve", "what those see who share an engine: tok/s, time to the first token, gaps between tokens")
         {
             device, model, synthetic, dtype, numerics, kv, threads, streams, pp, tg, answers, rate, requests, firstMs, tokenMs, arrive, shared, stepMs, json,
+            svg,
         };
         command.SetAction(p => Cli.Guard(stop => ServeReport.Run(new ServeRequest(
             p.GetValue(device), p.GetValue(model), p.GetValue(synthetic), p.GetValue(dtype)!,
             p.GetValue(numerics) == "exact" ? Numerics.Exact : Numerics.Fast, p.GetValue(kv), p.GetValue(threads),
             ServeRequest.ParseStreams(p.GetValue(streams) ?? (p.GetValue(rate) is null ? "1,8,32" : "32")), p.GetValue(pp), p.GetValue(tg),
             p.GetValue(answers), p.GetValue(rate), p.GetValue(requests), p.GetValue(firstMs), p.GetValue(tokenMs), p.GetValue(arrive), p.GetValue(shared),
-            p.GetValue(stepMs), p.GetValue(json), Svg: null), stop)));
+            p.GetValue(stepMs), p.GetValue(json), p.GetValue(svg)), stop)));
         return command;
     }
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using System.Text.Json.Nodes;
 using Tessera.Runtime.Files;
 
@@ -15,13 +16,19 @@ static class ServeReport
         r.Check();
         IlgpuDevices.Register();
         var options = r.EngineOptions();
+        using var picture = r.Svg is null ? null : new PartialFile(r.Svg); // what cannot be written is told at once
         using var engine = r.Model is not null ? Engine.Load(r.Model, options, stop)
             : new Engine(Model.OfShape(r.Synthetic!, SegmentTypes.Panels(r.DType) ?? DType.F32, options), options);
         var load = new ServeLoad(engine, r, stop);
         if (!r.Json)
             Console.WriteLine($"# {engine.Info.Name} {engine.WeightType.Name()} {engine.Numerics.ToString().ToLowerInvariant()} on {engine.DeviceName} "
                 + $"({engine.DeviceDescription}) · prompts of {r.Prefill} · answers of {r.Decode} tokens · {What(r)}");
-        Measure(engine, load, r).GetAwaiter().GetResult();
+        var points = Measure(engine, load, r).GetAwaiter().GetResult();
+        if (picture is null) return 0;
+        string title = $"{engine.Info.Name} {engine.WeightType.Name()} on {engine.DeviceName} ({engine.DeviceDescription}), {DateTime.Now:yyyy-MM-dd}";
+        string subtitle = $"Prompts of {r.Prefill} tokens, answers of {r.Decode}; {What(r)}.";
+        RandomAccess.Write(picture.Handle, Encoding.UTF8.GetBytes(ServePlot.Of(title, subtitle, points)), 0);
+        picture.Finish();
         return 0;
     }
 
@@ -33,13 +40,15 @@ static class ServeReport
         _ => "each stream asks again once it is answered",
     }}");
 
-    static async Task Measure(Engine engine, ServeLoad load, ServeRequest r)
+    /// <returns>Of a closed loop: what was measured, a point for each setting.</returns>
+    static async Task<List<ServePlot.Point>> Measure(Engine engine, ServeLoad load, ServeRequest r)
     {
+        var points = new List<ServePlot.Point>();
         await load.Warm();
         bool headed = false;
         foreach (int streams in r.Shared is null ? r.Streams : [1])
         {
-            Cell[] cells = [new("streams", "streams", streams, 0), .. await Setting(load, r, streams)];
+            Cell[] cells = [new("streams", "streams", streams, 0), .. await Setting(load, r, streams, points)];
             if (r.Json)
             {
                 Console.WriteLine(Json(engine, r, cells));
@@ -49,9 +58,10 @@ static class ServeReport
             headed = true;
             Console.WriteLine(string.Join("  ", cells.Select(c => Text(c).PadLeft(c.Head.Length))));
         }
+        return points;
     }
 
-    static async Task<IEnumerable<Cell>> Setting(ServeLoad load, ServeRequest r, int streams)
+    static async Task<IEnumerable<Cell>> Setting(ServeLoad load, ServeRequest r, int streams, List<ServePlot.Point> points)
     {
         if (r.Rate is { } rate)
         {
@@ -86,6 +96,7 @@ static class ServeReport
         }
         double? decode = await load.Together(streams);
         var closed = await load.Closed(streams);
+        points.Add(new(streams, closed));
         var cells = Seen(closed).ToList();
         cells.Insert(1, new("decode_tps", "all decode", decode, 2));
         return cells;

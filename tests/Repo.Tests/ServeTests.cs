@@ -36,6 +36,24 @@ public class ServeTests
     }
 
     [Fact]
+    public void A_picture_shows_each_setting_and_names_model_and_device()
+    {
+        string file = Path.Combine(Path.GetTempPath(), $"tessera-{Guid.NewGuid():N}.svg");
+        try
+        {
+            var lines = Serve("--streams", "1,2", "--tg", "8", "--answers", "1", "--svg", file);
+            var svg = System.Xml.Linq.XDocument.Load(file).Root!;
+            string[] texts = [.. svg.Descendants().Where(e => e.Name.LocalName == "text").Select(e => e.Value)];
+            Assert.Contains(texts, t => t.StartsWith($"numbers-dense q8 on {lines[0].GetProperty("device").GetString()}, 20", StringComparison.Ordinal));
+            Assert.Equal(3, texts.Count(t => t == "streams"));
+            var drawn = svg.Descendants().Where(e => e.Name.LocalName == "polyline").ToArray();
+            Assert.Equal(5, drawn.Length); // throughput, and two of each latency
+            Assert.Equal(2, drawn[0].Attribute("points")!.Value.Split(' ').Length);
+        }
+        finally { File.Delete(file); }
+    }
+
+    [Fact]
     public void Requests_that_arrive_are_all_answered_and_held_against_the_objective()
     {
         string[] arguments = ["--streams", "2", "--tg", "4", "--rate", "200", "--requests", "9"];
@@ -69,6 +87,8 @@ public class ServeTests
     [InlineData(1, "--streams: expected numbers of 1 to 4096", "--synthetic", "qwen3-0.6b", "--streams", "1,,2")]
     [InlineData(1, "--streams: expected numbers of 1 to 4096", "--synthetic", "qwen3-0.6b", "--streams", "8,0")]
     [InlineData(1, "expected one of them", "--synthetic", "qwen3-0.6b", "--rate", "1", "--arrive", "10")]
+    [InlineData(1, "--svg: expected no --rate", "--synthetic", "qwen3-0.6b", "--shared", "1", "--svg", "x.svg")]
+    [InlineData(1, "there is no folder", "--synthetic", "qwen3-0.6b", "--svg", "nowhere/x.svg")]
     [InlineData(1, "--streams with --rate: expected one number", "--synthetic", "qwen3-0.6b", "--rate", "1", "--streams", "1,2")]
     [InlineData(2, "--rate: expected 0.001 to 1000000", "--synthetic", "qwen3-0.6b", "--rate", "0")]
     [InlineData(2, "--step-ms: expected 1 to 1000000", "--synthetic", "qwen3-0.6b", "--step-ms", "-1")]
