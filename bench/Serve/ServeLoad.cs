@@ -47,14 +47,26 @@ sealed class ServeLoad
     Task<ServedAnswer> Read(int[] prompt, int tokens, CancellationToken cancel) =>
         ServedAnswer.Read(engine, prompt, options with { MaxTokens = tokens }, cancel);
 
-    /// <summary>Answers until hot code is compiled: tiered compilation rewrites it in the background.</summary>
-    public async Task Warm()
+    /// <summary>Answers, so many at once, until hot code is compiled: tiered compilation rewrites it in the background.</summary>
+    public async Task Warm(int streams)
     {
-        var ids = Client();
         long start = Stopwatch.GetTimestamp();
-        do { await Read(ids.Next(Math.Min(r.Prefill, 128)), Math.Min(r.Decode, 16), stop); }
-        while (Stopwatch.GetElapsedTime(start).TotalMilliseconds < WarmMilliseconds && !stop.IsCancellationRequested);
+        do { await AtOnce(streams, Math.Min(r.Prefill, 128), Math.Min(r.Decode, 16)); }
+        while (Stopwatch.GetElapsedTime(start).TotalMilliseconds < WarmMilliseconds);
+    }
+
+    /// <summary>All streams start at once, and are read to their ends.</summary>
+    async Task<ServedAnswer[]> AtOnce(int streams, int prefill, int decode)
+    {
+        var reading = new Task<ServedAnswer>[streams];
+        for (int i = 0; i < streams; i++)
+        {
+            int[] prompt = Client().Next(prefill);
+            reading[i] = Task.Run(() => Read(prompt, decode, stop));
+        }
+        var answers = await Task.WhenAll(reading);
         stop.ThrowIfCancellationRequested();
+        return answers;
     }
 
     /// <summary>All streams start at once: tokens a second while all of them decode, the median of so many times; null: they never did.</summary>
@@ -63,14 +75,7 @@ sealed class ServeLoad
         var rates = new List<double>();
         for (int time = 0; time < r.Answers; time++)
         {
-            var reading = new Task<ServedAnswer>[streams];
-            for (int i = 0; i < streams; i++)
-            {
-                int[] prompt = Client().Next(r.Prefill);
-                reading[i] = Task.Run(() => Read(prompt, r.Decode, stop));
-            }
-            var answers = await Task.WhenAll(reading);
-            stop.ThrowIfCancellationRequested();
+            var answers = await AtOnce(streams, r.Prefill, r.Decode);
             long from = answers.Max(a => a.First), to = answers.Min(a => a.Last);
             if (to > from) rates.Add(ServeFigures.Of(answers, from, to).Tps);
         }

@@ -14,17 +14,18 @@ static class ServePlot
 
     const int Width = 960, Height = 400, Left = 56, Top = 112, PanelWidth = 240, PanelHeight = 210, Pitch = 316;
 
+    // Without variables, which not everything that draws SVG knows.
     const string Style = """
-        svg { --ink: #1f2328; --soft: #59636e; --grid: #d8dee4; --paper: #ffffff; --a: #0969da; --b: #bc4c00 }
-        @media (prefers-color-scheme: dark) {
-          svg { --ink: #f0f6fc; --soft: #9198a1; --grid: #3d444d; --paper: #0d1117; --a: #4493f8; --b: #f0883e }
-        }
-        text { font: 12px system-ui, sans-serif; fill: var(--ink) }
-        .title { font-size: 17px; font-weight: 600 } .name { font-size: 13px; font-weight: 600 } .soft { fill: var(--soft) }
+        text { font-family: system-ui, "DejaVu Sans", sans-serif; font-size: 12px; fill: #1f2328 }
+        .title { font-size: 17px; font-weight: 600 } .name { font-size: 13px; font-weight: 600 } .soft { fill: #59636e }
         .right { text-anchor: end } .middle { text-anchor: middle }
-        .paper { fill: var(--paper) } .grid { stroke: var(--grid) } .axis { stroke: var(--soft) }
-        .a { stroke: var(--a) } .b { stroke: var(--b) } .a, .b { fill: none; stroke-width: 2; stroke-linejoin: round } .b { stroke-dasharray: 5 4 }
-        circle.a, text.a { fill: var(--a) } circle.b, text.b { fill: var(--b); stroke-dasharray: none } text.a, text.b { stroke: none; font-weight: 600 }
+        .paper { fill: #ffffff } .grid { stroke: #d8dee4 } .axis { stroke: #818b98 }
+        polyline { fill: none; stroke-width: 2; stroke-linejoin: round } polyline.b { stroke-dasharray: 5 4 }
+        polyline.a { stroke: #0969da } circle.a, text.a { fill: #0969da } polyline.b { stroke: #bc4c00 } circle.b, text.b { fill: #bc4c00 }
+        @media (prefers-color-scheme: dark) {
+          text { fill: #f0f6fc } .soft { fill: #9198a1 } .paper { fill: #0d1117 } .grid { stroke: #3d444d } .axis { stroke: #656c76 }
+          polyline.a { stroke: #4493f8 } circle.a, text.a { fill: #4493f8 } polyline.b { stroke: #f0883e } circle.b, text.b { fill: #f0883e }
+        }
 
         """;
 
@@ -48,7 +49,8 @@ static class ServePlot
     static void Panel(StringBuilder svg, int index, string name, Point[] points, Line[] lines)
     {
         double left = Left + index * Pitch, bottom = Top + PanelHeight;
-        double max = points.SelectMany(p => lines.Select(l => l.Value(p.Figures) ?? 0)).Max(), step = Step(max), top = Math.Max(step, Math.Ceiling(max / step) * step);
+        double max = points.SelectMany(p => lines.Select(l => l.Value(p.Figures) ?? 0)).Max(), step = Step(max);
+        double top = Math.Max(step, Math.Ceiling(max / step) * step);
         double first = Math.Log2(points[0].Streams), span = Math.Log2(points[^1].Streams) - first;
         double X(int streams) => left + 14 + (PanelWidth - 28) * (span > 0 ? (Math.Log2(streams) - first) / span : 0.5);
         double Y(double value) => bottom - PanelHeight * value / top;

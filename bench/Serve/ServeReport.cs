@@ -44,7 +44,6 @@ static class ServeReport
     static async Task<List<ServePlot.Point>> Measure(Engine engine, ServeLoad load, ServeRequest r)
     {
         var points = new List<ServePlot.Point>();
-        await load.Warm();
         bool headed = false;
         foreach (int streams in r.Shared is null ? r.Streams : [1])
         {
@@ -63,6 +62,7 @@ static class ServeReport
 
     static async Task<IEnumerable<Cell>> Setting(ServeLoad load, ServeRequest r, int streams, List<ServePlot.Point> points)
     {
+        await load.Warm(streams);
         if (r.Rate is { } rate)
         {
             var (figures, met) = await load.Open(rate);

@@ -16,13 +16,37 @@ sealed class Conversation(Engine engine, GenerationOptions options, string? syst
     /// <summary>Of the last answer.</summary>
     public GenerationReport? LastReport { get; private set; }
 
-    public void Forget() => messages.RemoveRange(system is null ? 0 : 1, messages.Count - (system is null ? 0 : 1));
+    public void Forget()
+    {
+        messages.Clear();
+        if (system is not null) messages.Add(new ChatMessage("system", system));
+    }
+
+    /// <summary>Writes the messages so far to a file; how many they are.</summary>
+    /// <exception cref="TesseraException">It cannot be written.</exception>
+    public int Save(string path)
+    {
+        ConversationFile.Save(path, messages);
+        return messages.Count;
+    }
+
+    /// <summary>Goes on with the messages of a file, instead of those so far; how many they are.</summary>
+    /// <exception cref="TesseraException">It cannot be read, or the model's template cannot show it: the conversation stays as it is.</exception>
+    public int Load(string path)
+    {
+        var loaded = ConversationFile.Load(path);
+        try { engine.Template!.Render([.. loaded, new ChatMessage("user", "")], new PromptOptions()); }
+        catch (TesseraException e) { throw new TesseraException($"{path}: {e.Message}", e); }
+        messages.Clear();
+        messages.AddRange(loaded);
+        return loaded.Count;
+    }
 
     /// <summary>Answers a question and shows the answer as it comes. Cancelling ends the answer; what was generated stays in the conversation.</summary>
     public async Task Answer(string question, CancellationToken stop)
     {
         messages.Add(new ChatMessage("user", question));
-        var answer = new StringBuilder();
+        StringBuilder answer = new(), thoughts = new();
         bool terminal = !Console.IsOutputRedirected, thinking = false;
         bool dims = terminal && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"));
         try
@@ -30,7 +54,7 @@ sealed class Conversation(Engine engine, GenerationOptions options, string? syst
             await foreach (var update in engine.Generate(messages, options with { Thinking = Thinking }, stop))
             {
                 if (update.Report is { } report) LastReport = report;
-                if (!update.Thinking) answer.Append(update.Text);
+                (update.Thinking ? thoughts : answer).Append(update.Text);
                 if (update.Text.Length == 0) continue;
                 if (terminal && update.Thinking != thinking)
                 {
@@ -50,7 +74,7 @@ sealed class Conversation(Engine engine, GenerationOptions options, string? syst
             if (dims && thinking) Console.Write("\u001b[0m");
         }
         Console.WriteLine();
-        messages.Add(new ChatMessage("assistant", answer.ToString()));
+        messages.Add(new ChatMessage("assistant", answer.ToString()) { Reasoning = thoughts.Length > 0 ? thoughts.ToString() : null });
         Console.Error.WriteLine(RunLine.Of(engine, LastReport!));
     }
 

@@ -10,6 +10,12 @@ public sealed record ChatMessage(string Role, string? Content)
     /// <summary>An assistant's thinking; templates drop it from past turns.</summary>
     public string? Reasoning { get; init; }
 
+    /// <summary>Who speaks, or the function whose result this is: for templates that show it.</summary>
+    public string? Name { get; init; }
+
+    /// <summary>The call whose result this is: for templates that show it.</summary>
+    public string? ToolCallId { get; init; }
+
     /// <summary>An assistant's calls, each an object with name and arguments, as such or inside "function".</summary>
     public IReadOnlyList<JsonElement> ToolCalls { get; init; } = [];
 }

@@ -62,15 +62,17 @@ public sealed class ChatTemplate
         if (message is null) throw new TesseraException("messages: expected a message, found null");
         if (message.Role is null) throw new TesseraException("messages: expected a role in each, found null");
         if (message.ToolCalls is null) throw new TesseraException("messages: expected a list of tool calls, found null");
-        meter.Entries(4);
+        meter.Entries(6);
         var dict = new Dict { [role] = Marked(meter, message.Role), [content] = message.Content is null ? null : Marked(meter, message.Content) };
         if (message.Reasoning is not null) dict[reasoning] = Marked(meter, message.Reasoning);
+        if (message.Name is not null) dict[name] = Marked(meter, message.Name);
+        if (message.ToolCallId is not null) dict[callId] = Marked(meter, message.ToolCallId);
         if (message.ToolCalls.Count > 0) dict[calls] = Listed(meter, message.ToolCalls, call => Given(meter, "tool_calls", call));
         return dict;
     }
 
     static readonly object role = Text.Message("role"), content = Text.Message("content"), reasoning = Text.Message("reasoning_content"),
-        calls = Text.Message("tool_calls");
+        calls = Text.Message("tool_calls"), name = Text.Message("name"), callId = Text.Message("tool_call_id");
 
     static object Marked(Meter meter, string text) => JsonValues.Message(meter, Unicode.Whole(text));
 
