@@ -12,7 +12,7 @@ static class ServePlot
 
     readonly record struct Line(string Name, string Class, Func<ServeFigures, double?> Value);
 
-    const int Width = 960, Height = 400, Left = 56, Top = 112, PanelWidth = 240, PanelHeight = 210, Pitch = 316;
+    const int Width = 960, Height = 380, Left = 56, Top = 112, PanelWidth = 240, PanelHeight = 210, Pitch = 316;
 
     // Without variables, which not everything that draws SVG knows.
     const string Style = """

@@ -75,7 +75,9 @@ public class ChatTemplateTests
     [Fact]
     public void A_template_sees_who_speaks_and_which_call_is_answered()
     {
-        using var json = System.Text.Json.JsonDocument.Parse("""[{"role":"tool","name":"f","tool_call_id":"c1","content":"4"},{"role":"user","content":"x"}]""");
+        using var json = System.Text.Json.JsonDocument.Parse("""
+            [{"role":"tool","name":"f","tool_call_id":"c1","content":"4"},{"role":"user","content":"x"}]
+            """);
         var read = ChatMessages.FromJson(json.RootElement);
         const string Template = "{% for m in messages %}{{ m.name is defined }} {{ m.name or '' }} {{ m.tool_call_id or '' }};{% endfor %}";
         Assert.Equal("True f c1;False  ;", new ChatTemplate(Template).Render(read, new PromptOptions()).Value);
