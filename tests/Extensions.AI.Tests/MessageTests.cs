@@ -59,8 +59,8 @@ public class MessageTests
             new AIMessage(ChatRole.User, "and?"));
         Assert.Equal(["user", "assistant", "tool", "tool", "user"], turns.Select(t => t.Role));
         Assert.Equal(("Now.", "two"), (turns[1].Content, turns[1].Reasoning));
-        Assert.Equal(["""{"name":"f","arguments":{"x":1}}""", """{"name":"f","arguments":{"x":2}}"""], turns[1].ToolCalls.Select(Compact));
-        Assert.Equal(["first", "second"], turns.Skip(2).Take(2).Select(t => t.Content));
+        Assert.Equal(["""{"id":"a","name":"f","arguments":{"x":1}}""", """{"id":"b","name":"f","arguments":{"x":2}}"""], turns[1].ToolCalls.Select(Compact));
+        Assert.Equal([("first", "a", "f"), ("second", "b", "f")], turns.Skip(2).Take(2).Select(t => (t.Content, t.ToolCallId, t.Name)));
         Assert.Equal(["first", "second"], Turns(new AIMessage(ChatRole.Assistant, [Call("a", 1), Call("b", 2)]),
             new AIMessage(ChatRole.Tool, [new FunctionResultContent("b", "second"), new FunctionResultContent("a", "first")])).Skip(1).Select(t => t.Content));
     }
@@ -98,9 +98,9 @@ public class MessageTests
     [Fact]
     public void An_answer_goes_back_into_the_conversation_as_it_came()
     {
-        var turns = Turns(new AIMessage(ChatRole.User, [new TextContent("a"), new TextContent("b")]),
+        var turns = Turns(new AIMessage(ChatRole.User, [new TextContent("a"), new TextContent("b")]) { AuthorName = "Ann" },
             new AIMessage(ChatRole.Assistant, [new TextReasoningContent("hm"), new TextContent("yes"), new UsageContent(new() { InputTokenCount = 3 })]));
-        Assert.Equal([("ab", null), ("yes", "hm")], turns.Select(t => (t.Content!, t.Reasoning)));
+        Assert.Equal([("ab", null, "Ann"), ("yes", "hm", null)], turns.Select(t => (t.Content!, t.Reasoning, t.Name)));
     }
 
     public static TheoryData<string, AIContent?, string> Foreign => new()

@@ -46,6 +46,16 @@ public class CommandTests
         Assert.StartsWith($"{Answer}\n{device}: ", run.Output);
     }
 
+    [Fact]
+    public void The_sample_with_a_tool_calls_it_and_answers()
+    {
+        var run = Command.Run("ChatClient");
+        Assert.Equal((0, $"spell_number(4217, French)\n{Answer}\n", ""), (run.ExitCode, run.Output, run.Errors));
+        run = Command.Run("ChatClient", "nowhere.tessera");
+        Assert.Equal((1, 1), (run.ExitCode, run.Errors.TrimEnd().Split('\n').Length));
+        Assert.Contains("nowhere.tessera", run.Errors);
+    }
+
     static Command Shell(string script, params (string, string)[] environment) =>
         Command.Start("/bin/sh", ["-c", script], [("CHAT", $"{Path.Combine(Command.Built("Chat"), "Tessera.Chat")}"), .. environment]);
 

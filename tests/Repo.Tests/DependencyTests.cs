@@ -19,13 +19,14 @@ public class DependencyTests
         ["Bench"] = ["Runtime", "Runtime.Ilgpu", "Scheduler"],
         ["Micro"] = ["Runtime"],
         ["Embedding"] = ["Scheduler"],
+        ["ChatClient"] = ["Extensions.AI"],
         ["Testing"] = ["Runtime", "Runtime.Ilgpu", "Convert"],
         ["Shaders.Tests"] = ["Testing"],
         ["Runtime.Tests"] = ["Testing"],
         ["Scheduler.Tests"] = ["Testing", "Scheduler"],
         ["Extensions.AI.Tests"] = ["Testing", "Extensions.AI"],
         ["Convert.Tests"] = ["Testing", "Convert"],
-        ["Repo.Tests"] = ["Testing", "Convert", "Chat", "Bench", "Embedding"],
+        ["Repo.Tests"] = ["Testing", "Convert", "Chat", "Bench", "Embedding", "ChatClient"],
     };
 
     static IEnumerable<string> Projects => Files("*.csproj");

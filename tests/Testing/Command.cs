@@ -5,7 +5,7 @@ namespace Tessera.Testing;
 /// <summary>Runs a program of this repository, as built beside the tests, and tells what it printed.</summary>
 public sealed record Command(int ExitCode, string Output, string Errors)
 {
-    /// <param name="project">Chat, Convert, Bench or Embedding.</param>
+    /// <param name="project">Chat, Convert, Bench or a sample.</param>
     public static Command Run(string project, params string[] arguments) => Start(Path.Combine(Built(project), $"Tessera.{project}"), arguments);
 
     /// <summary>Runs a program, named from the root, in the repository's root.</summary>

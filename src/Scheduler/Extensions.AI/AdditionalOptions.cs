@@ -6,6 +6,10 @@ namespace Tessera.Extensions.AI;
 /// <summary>The additional properties that are known: each of its type, as such or as JSON; null where it is not there.</summary>
 static class AdditionalOptions
 {
+    public const string MinP = "min_p", RepetitionPenalty = "repetition_penalty", CacheSalt = "cache_salt", Priority = "priority";
+
+    public static readonly string[] Known = [MinP, RepetitionPenalty, CacheSalt, Priority];
+
     public static double? Number(AdditionalPropertiesDictionary? properties, string key) => Value(properties, key) switch
     {
         null => null,

@@ -14,11 +14,11 @@ static class MessageMapping
     public static List<ChatMessage> Turns(IEnumerable<AIMessage> messages, string? instructions)
     {
         var turns = new List<ChatMessage>();
-        var called = new List<string>();                     // ids of the last calls, in order
+        List<FunctionCallContent> called = [];               // the last calls
         var results = new List<(int Order, ChatMessage Turn)>();
         void Flush()
         {
-            // A template has no ids: the first result is the first call's, whoever came first.
+            // Qwen's templates show no ids: the first result is the first call's, whoever came first.
             turns.AddRange(results.OrderBy(r => r.Order).Select(r => r.Turn));
             results.Clear();
         }
@@ -35,8 +35,11 @@ static class MessageMapping
                     case TextContent piece: text.Append(piece.Text); break;
                     case FunctionCallContent call when role == "assistant": calls.Add(call); break;
                     case FunctionResultContent result when role is "tool" or "user":
-                        int order = called.IndexOf(result.CallId);
-                        results.Add((order < 0 ? int.MaxValue : order, new ChatMessage("tool", Text(result.Result))));
+                        int order = called.FindIndex(c => c.CallId == result.CallId);
+                        results.Add((order < 0 ? int.MaxValue : order, new ChatMessage("tool", Text(result.Result))
+                        {
+                            ToolCallId = result.CallId, Name = order < 0 ? null : called[order].Name,
+                        }));
                         break;
                     case UsageContent: break;                // of an answer that is history by now
                     default: throw Refusal(role, content);
@@ -48,9 +51,9 @@ static class MessageMapping
                 Flush();
                 turns.Add(new ChatMessage(role, text.ToString())
                 {
-                    Reasoning = reasoning.Length > 0 ? reasoning.ToString() : null, ToolCalls = [.. calls.Select(Call)],
+                    Name = message.AuthorName, Reasoning = reasoning.Length > 0 ? reasoning.ToString() : null, ToolCalls = [.. calls.Select(Call)],
                 });
-                called = [.. calls.Select(c => c.CallId)];
+                called = calls;
             }
         }
         Flush();
@@ -72,7 +75,7 @@ static class MessageMapping
     static JsonElement Call(FunctionCallContent call)
     {
         var arguments = Json(call.Arguments ?? new Dictionary<string, object?>());
-        return Json(new Dictionary<string, object?> { ["name"] = call.Name, ["arguments"] = arguments });
+        return Json(new Dictionary<string, object?> { ["id"] = call.CallId, ["name"] = call.Name, ["arguments"] = arguments });
     }
 
     static string Text(object? result) => result switch

@@ -28,10 +28,10 @@ static class OptionMapping
                 Temperature = sampling.Temperature ?? options.Temperature,
                 TopP = sampling.TopP ?? options.TopP,
                 TopK = sampling.TopK ?? options.TopK,
-                MinP = sampling.MinP ?? (float?)AdditionalOptions.Number(more, "min_p"),
+                MinP = sampling.MinP ?? (float?)AdditionalOptions.Number(more, AdditionalOptions.MinP),
                 PresencePenalty = sampling.PresencePenalty != 0 ? sampling.PresencePenalty : options.PresencePenalty ?? 0,
                 FrequencyPenalty = sampling.FrequencyPenalty != 0 ? sampling.FrequencyPenalty : options.FrequencyPenalty ?? 0,
-                RepetitionPenalty = sampling.RepetitionPenalty ?? (float?)AdditionalOptions.Number(more, "repetition_penalty"),
+                RepetitionPenalty = sampling.RepetitionPenalty ?? (float?)AdditionalOptions.Number(more, AdditionalOptions.RepetitionPenalty),
                 Seed = sampling.Seed ?? Seed(options.Seed),
             },
             MaxTokens = raw.MaxTokens != 0 ? raw.MaxTokens : options.MaxOutputTokens ?? 0,
@@ -40,8 +40,8 @@ static class OptionMapping
             Tools = [.. raw.Tools, .. tools.Definitions],
             StopStrings = [.. raw.StopStrings, .. options.StopSequences ?? [], .. tools.StopStrings],
             Prefix = tools.Prefix ?? raw.Prefix,
-            CacheSalt = raw.CacheSalt ?? AdditionalOptions.Text(more, "cache_salt"),
-            Priority = raw.Priority != 0 ? raw.Priority : AdditionalOptions.Whole(more, "priority") ?? 0,
+            CacheSalt = raw.CacheSalt ?? AdditionalOptions.Text(more, AdditionalOptions.CacheSalt),
+            Priority = raw.Priority != 0 ? raw.Priority : AdditionalOptions.Whole(more, AdditionalOptions.Priority) ?? 0,
         };
     }
 
