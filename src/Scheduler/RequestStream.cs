@@ -52,7 +52,7 @@ sealed class RequestStream(Request request, int limit, long arrived, long deadli
         if (last.End is not { } end) return null;
         var answer = Answers[last.Answer];
         var (queued, prefill, decode) = answer.Times;
-        return new(request.Prompt.Length, CachedTokens, answer.Generated, 0, queued, prefill, decode, stepBytes, answer.LogitsHash, end);
+        return new(request.Prompt.Length, CachedTokens, answer.Generated, 0, Drafts.Accepted, queued, prefill, decode, stepBytes, answer.LogitsHash, end);
     }
 
     /// <summary>Ends all its answers at the start of the next step.</summary>

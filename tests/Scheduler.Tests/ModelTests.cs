@@ -28,14 +28,18 @@ public class ModelTests
     [Theory, InlineData("host"), InlineData("lavapipe")]
     public void Decoding_allocates_nothing(string device)
     {
+        using var file = TiledFile.Open(path);
+        using var opened = TestDevices.Open(device);
+        using var model = LoadedModel.From(file, opened);
+        var config = file.Index.Config;
         foreach (var sampling in new[] { Ledger.Greedy, Ledger.Sampled(0.6f), Ledger.Sampled(0.6f, topK: 0), Ledger.Sampled(0, repetition: 1.01f) })
         {
             long least = long.MaxValue;
             for (int attempt = 0; attempt < 3; attempt++) // the runtime may compile meanwhile
             {
-                using var model = Model.Load(path, new ModelOptions { Device = TestDevices.Named(device), Context = 512, Sequences = 1 });
-                using var runner = model.OpenRunner();
-                using var scheduler = new Scheduler(runner); // one row of logits: a first guess of a size would record a step
+                // One row of logits: a first guess of a size would record a step.
+                using var runner = new Runner(opened, config, model.Weights, Numerics.Fast, config.Vocabulary, new BatchLimits(64, 1, 32, 1, 32, 512, 1));
+                using var scheduler = new Scheduler(runner);
                 var stream = scheduler.Submit(new Request { Prompt = [5, 6, 7, 8], Sampling = sampling });
                 void Steps(int count)
                 {

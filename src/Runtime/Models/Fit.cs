@@ -133,7 +133,8 @@ public static class Fit
     internal static BatchLimits Limits(int context, int pool, int sequences)
     {
         int blocks = Blocks(context), rows = Math.Min(sequences, pool);
-        return new(Math.Max(Math.Min(PrefillTokens, blocks * KvBlock.Tokens), rows), rows, pool, rows, blocks,
+        int wanted = Math.Max(rows, KvBlock.Tokens);                                                 // one alone has drafts
+        return new(Math.Max(Math.Min(PrefillTokens, blocks * KvBlock.Tokens), wanted), wanted, pool, rows, blocks,
             Edits: blocks * KvBlock.Tokens + LogitRules.MaxBiases, RuleSets: rows);                  // a penalty for each token
     }
 
