@@ -86,6 +86,14 @@ public class UpdateTests
     }
 
     [Fact]
+    public async Task Of_an_argument_that_comes_twice_the_last_value_counts()
+    {
+        using var scripted = new ScriptedEngine(_ => "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"x\": 1, \"x\": 2}}\n</tool_call>");
+        var response = await scripted.Client.GetResponseAsync(Question, ScriptedEngine.Greedy(spell));
+        Assert.Equal("2", $"{Assert.IsType<FunctionCallContent>(Assert.Single(response.Messages[0].Contents)).Arguments!["x"]}");
+    }
+
+    [Fact]
     public async Task Only_one_call_comes_where_only_one_is_allowed()
     {
         using var scripted = new ScriptedEngine(_ => $"{Call(1, "French")}\n{Call(2, "German")}");

@@ -76,12 +76,19 @@ public sealed class TesseraChatClient : IChatClient
 
     static AIContent? Content(in GenerationUpdate update) => update switch
     {
-        { Call: { } call } => new FunctionCallContent($"call_{Guid.NewGuid():N}", call.Name,
-            call.Arguments.EnumerateObject().DistinctBy(a => a.Name).ToDictionary(a => a.Name, a => (object?)a.Value)),
+        { Call: { } call } => new FunctionCallContent($"call_{Guid.NewGuid():N}", call.Name, Arguments(call)),
         { Text: "" } => null,
         { Thinking: true } => new TextReasoningContent(update.Text),
         _ => new TextContent(update.Text),
     };
+
+    /// <summary>Of a name that comes twice the last value counts, as everywhere in JSON.</summary>
+    static Dictionary<string, object?> Arguments(ToolCall call)
+    {
+        var arguments = new Dictionary<string, object?>();
+        foreach (var argument in call.Arguments.EnumerateObject()) arguments[argument.Name] = argument.Value;
+        return arguments;
+    }
 
     static ChatFinishReason Reason(EndReason end, bool calls) => end switch
     {
