@@ -35,7 +35,7 @@ public class ModelTests
         foreach (var sampling in new[] { Ledger.Greedy, Ledger.Sampled(0.6f), Ledger.Sampled(0.6f, topK: 0), Ledger.Sampled(0, repetition: 1.01f) })
         {
             long least = long.MaxValue;
-            for (int attempt = 0; attempt < 3; attempt++) // the runtime may compile meanwhile
+            for (int attempt = 0; attempt < 3 && least != 0; attempt++) // the runtime may compile meanwhile
             {
                 // One row of logits: a first guess of a size would record a step.
                 using var runner = new Runner(opened, config, model.Weights, Numerics.Fast, config.Vocabulary, new BatchLimits(64, 1, 32, 1, 32, 512, 1));
@@ -49,9 +49,9 @@ public class ModelTests
                         while (stream.Events.TryRead(out _)) { }
                     }
                 }
-                Steps(64);
+                Steps(40);
                 long before = GC.GetAllocatedBytesForCurrentThread();
-                Steps(200);
+                Steps(100);
                 least = Math.Min(least, GC.GetAllocatedBytesForCurrentThread() - before);
             }
             Assert.Equal(0, least);
