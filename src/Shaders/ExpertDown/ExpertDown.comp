@@ -30,8 +30,10 @@ void main() {
         int places = min(TILE_TOKENS, last - first);
         for (int i = 0; i < places; i++) xRows[i] = a.x + uint64_t(first + i) * xStride(a.inner);
         panelRows(a.w + expert * panelBytes(a.outer, a.inner), a.outer, a.inner, panel, places, thread);
-        int i = thread / TILE_ROWS, r = thread % TILE_ROWS, n = panel * TILE_ROWS + r;
-        if (i < places && n < a.outer) Floats(a.y + (uint64_t(Ints(a.order).at[first + i]) * pad(a.outer) + n) * 4).at[0] = rowSum(i, r);
+        [[unroll]] for (int j = 0; j < OWN; j++) {
+            int i = own(thread, j).x, r = own(thread, j).y, n = panel * TILE_ROWS + r;
+            if (i < places && n < a.outer) Floats(a.y + (uint64_t(Ints(a.order).at[first + i]) * pad(a.outer) + n) * 4).at[0] = rowSum(i, r);
+        }
         barrier(); // what is shared is used again
     }
 }

@@ -11,19 +11,24 @@ void gateUp(uint64_t w, int ffn, int inner, int block, int tokens, int thread) {
     int panels = (ffn + TILE_ROWS - 1) / TILE_ROWS * 2;
     for (int i = 0; i < min(PANELS, panels - block * PANELS); i++) {
         panelRows(w, panels * TILE_ROWS, inner, block * PANELS + i, tokens, thread);
-        int t = thread / TILE_ROWS, r = thread % TILE_ROWS;
-        if (t < tokens) products[t][i][r] = rowSum(t, r);
-        barrier();
-    }
-    // 8 threads a row, 4 columns each
-    int t = thread / 8, word = thread % 8;
-    vec4 v = vec4(0);
-    if (t < tokens)
-        for (int i = 0; i < 4; i++) {
-            int n = word * 4 + i;
-            if (block * SCALE_BLOCK + n >= ffn) break;
-            float gate = products[t][n / TILE_ROWS * 2][n % TILE_ROWS], up = products[t][n / TILE_ROWS * 2 + 1][n % TILE_ROWS];
-            v[i] = gate / (1 + exp(-gate)) * up;
+        [[unroll]] for (int j = 0; j < OWN; j++) {
+            ivec2 at = own(thread, j);
+            if (at.x < tokens) products[at.x][i][at.y] = rowSum(at.x, at.y);
         }
-    storeWord(yRows[min(t, TILE_TOKENS - 1)], ffn, t < tokens ? block * 8 + word : -1, v, thread);
+        if (!NARROW) barrier();
+    }
+    if (NARROW) barrier();
+    // 8 threads a row, 4 columns each
+    for (int first = 0; first < TILE_TOKENS; first += THREADS / 8) {
+        int t = first + thread / 8, word = thread % 8;
+        vec4 v = vec4(0);
+        if (t < tokens)
+            for (int i = 0; i < 4; i++) {
+                int n = word * 4 + i;
+                if (block * SCALE_BLOCK + n >= ffn) break;
+                float gate = products[t][n / TILE_ROWS * 2][n % TILE_ROWS], up = products[t][n / TILE_ROWS * 2 + 1][n % TILE_ROWS];
+                v[i] = gate / (1 + exp(-gate)) * up;
+            }
+        storeWord(yRows[min(t, TILE_TOKENS - 1)], ffn, t < tokens ? block * 8 + word : -1, v, thread);
+    }
 }

@@ -27,10 +27,12 @@ void main() {
     if (tokens <= 0) return;
     for (int t = 0; t < tokens; t++) xRows[t] = a.x + uint64_t(first + t) * xStride(a.inner);
     panelRows(a.w, a.outer, a.inner, panel, tokens, thread);
-    int t = thread / TILE_ROWS, r = thread % TILE_ROWS, n = panel * TILE_ROWS + r;
-    if (t >= tokens || n >= a.outer) return;
-    Floats y = Floats(a.y + (uint64_t(first + t) * pad(a.outer) + n) * 4);
-    float added = a.add != 0 ? y.at[0] : 0; // first to each other: the large sum is then rounded once
-    if (a.bias != 0) added += Floats(a.bias).at[n];
-    y.at[0] = rowSum(t, r) + added;
+    [[unroll]] for (int i = 0; i < OWN; i++) {
+        int t = own(thread, i).x, r = own(thread, i).y, n = panel * TILE_ROWS + r;
+        if (t >= tokens || n >= a.outer) continue;
+        Floats y = Floats(a.y + (uint64_t(first + t) * pad(a.outer) + n) * 4);
+        float added = a.add != 0 ? y.at[0] : 0; // first to each other: the large sum is then rounded once
+        if (a.bias != 0) added += Floats(a.bias).at[n];
+        y.at[0] = rowSum(t, r) + added;
+    }
 }

@@ -1,14 +1,19 @@
 // A workgroup makes the 16 rows of a panel for up to TILE_TOKENS tokens: K is cut into slices, of which each has 4 threads; a thread sums 4 rows over whole
 // tiles, without a look at its neighbours, so that subgroups may have any number of lanes. Wants WORD_K (8: Q4, 4: Q8, 2: halves, 1: F32), and A8, DOT,
 // F16 as they apply.
+#extension GL_KHR_shader_subgroup_ballot : require
+#extension GL_EXT_control_flow_attributes : require
+#include "lanes.glsl"
+
+layout(local_size_x_id = 1) in;
+
 const int SLICE_THREADS = TILE_ROWS / 4;
-const int THREADS = SLICES * SLICE_THREADS;
+const int THREADS = int(gl_WorkGroupSize.x);   // SLICES * SLICE_THREADS, or 8 where subgroups are narrow
+const bool NARROW = LANES <= 8;
 const int WORDS = TILE_K / WORD_K;
 const int LOADED = min(WORDS, 8);              // words of each row that are under way at once
 const int TILE_BYTES = TILE_ROWS * WORDS * WORD_BYTES;
 const int SCALE_BYTES = TILE_ROWS * (WORD_K == 8 ? 3 : WORD_K == 4 ? 2 : 0); // of a tile
-
-layout(local_size_x = THREADS) in;
 
 #ifdef A8
 int xStride(int inner) { return a8Stride(inner); }
@@ -23,6 +28,8 @@ uint64_t panelBytes(int outer, int inner) {
 
 uint64_t xRows[TILE_TOKENS]; // addresses of the activations; set by the caller
 shared float partial[TILE_TOKENS][SLICES][TILE_ROWS];
+
+#include "narrow.glsl"
 
 // The integer products of 4 rows' words with a word of activations.
 ivec4 wordDots(uvec4 w, uint q) {
@@ -62,6 +69,10 @@ vec4 wordProducts(uvec4 w, vec4 zero, Floats x, vec4 sum) {
 
 // Sums up; afterwards rowSum(t, r) is the product of token t with row r of the panel.
 void panelRows(uint64_t w, int outer, int inner, int panel, int tokens, int thread) {
+    if (NARROW) {
+        narrowRows(w, outer, inner, panel, tokens, thread);
+        return;
+    }
     int slice = thread / SLICE_THREADS, row = thread % SLICE_THREADS * 4, allTiles = tiles(inner);
     uint64_t values = w + (uint64_t(panel) * allTiles * WORDS * TILE_ROWS + row) * WORD_BYTES;
     uint64_t scales = w + uint64_t((outer + TILE_ROWS - 1) / TILE_ROWS) * allTiles * TILE_BYTES + uint64_t(panel) * allTiles * SCALE_BYTES;
@@ -125,8 +136,13 @@ void panelRows(uint64_t w, int outer, int inner, int panel, int tokens, int thre
     barrier();
 }
 
+// The products that a thread gives out, (token, row) each.
+const int OWN = NARROW ? TILE_TOKENS * 2 : 1;
+ivec2 own(int thread, int i) { return NARROW ? ivec2(i / 2, thread * 2 + i % 2) : ivec2(thread / TILE_ROWS, thread % TILE_ROWS); }
+
 // Slice after slice.
 float rowSum(int t, int r) {
+    if (NARROW) return totals[t][r % 2];
     precise float sum = 0;
     for (int i = 0; i < SLICES; i++) sum += partial[t][i][r];
     return sum;

@@ -13,11 +13,13 @@ sealed unsafe class VulkanPipelines : IDisposable
     readonly Vk api;
     readonly Device device;
     readonly int lanes;                  // constant 0 of every shader
+    readonly int panelThreads;           // constant 1: a workgroup of those that multiply panels
     readonly Dictionary<string, Pipeline> pipelines = new(StringComparer.Ordinal);
 
     public VulkanPipelines(Vk api, Device device, VulkanProbe probe, string cacheFolder)
     {
         (this.api, this.device, lanes) = (api, device, Math.Clamp(probe.Features.SubgroupSize, 4, 32));
+        panelThreads = lanes <= 8 ? 8 : 128;
         Cache = new VulkanPipelineCache(api, device, probe, cacheFolder);
         var range = new PushConstantRange { StageFlags = ShaderStageFlags.ComputeBit, Size = PushBytes };
         var info = new PipelineLayoutCreateInfo { SType = StructureType.PipelineLayoutCreateInfo, PushConstantRangeCount = 1, PPushConstantRanges = &range };
@@ -54,9 +56,9 @@ sealed unsafe class VulkanPipelines : IDisposable
             api.CreateShaderModule(device, in info, null, out module).Check();
         }
         byte* main = stackalloc byte[] { (byte)'m', (byte)'a', (byte)'i', (byte)'n', 0 };
-        int value = lanes;
-        var entry = new SpecializationMapEntry(0, 0, sizeof(int));
-        var constants = new SpecializationInfo { MapEntryCount = 1, PMapEntries = &entry, DataSize = sizeof(int), PData = &value };
+        int* values = stackalloc int[] { lanes, panelThreads };
+        var entries = stackalloc SpecializationMapEntry[] { new(0, 0, sizeof(int)), new(1, sizeof(int), sizeof(int)) };
+        var constants = new SpecializationInfo { MapEntryCount = 2, PMapEntries = entries, DataSize = 2 * sizeof(int), PData = values };
         var create = new ComputePipelineCreateInfo
         {
             SType = StructureType.ComputePipelineCreateInfo, Layout = Layout, Flags = statistics ? PipelineCreateFlags.CreateCaptureStatisticsBitKhr : 0,
