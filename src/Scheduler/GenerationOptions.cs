@@ -10,7 +10,7 @@ public sealed record EngineOptions : ModelOptions
     public int MaxQueued { get; init; } = 256;
 
     /// <summary>Milliseconds that a step may be thought to take while answers are generated: what a prompt that arrives may hold them up.</summary>
-    public double StepMilliseconds { get; init; } = 100;
+    public double StepMilliseconds { get; init; } = 130;
 }
 
 /// <summary>

@@ -13,7 +13,7 @@ sealed record SchedulerOptions
     public int StepTokens { get; init; }
 
     /// <summary>Milliseconds that a step may be thought to take while somebody decodes.</summary>
-    public double StepMilliseconds { get; init; } = 100;
+    public double StepMilliseconds { get; init; } = 130;
 
     /// <summary>The time of waiting that a priority is worth.</summary>
     public TimeSpan AgingPeriod { get; init; } = TimeSpan.FromSeconds(10);
