@@ -51,8 +51,8 @@ sealed class Answer(RequestStream stream, int index, Order order, Answer? leader
 
     public int Draw(Runner runner) => sampler.Draw(runner, Wanted);
 
-    /// <summary>Keeps a hash of what its last token was drawn from.</summary>
-    public void Hash(Runner runner) => LogitsHash = runner.Candidates(Wanted).Hash();
+    /// <summary>Adds to the hash what its last token was drawn from.</summary>
+    public void Hash(Runner runner) => LogitsHash = runner.Candidates(Wanted).Hash(LogitsHash);
 
     /// <summary>Of a token that was drawn; null: none were asked for.</summary>
     public TokenLogprobs? LogprobsOf(int id, Runner runner)

@@ -19,7 +19,7 @@ public sealed class QueueFullException(string message) : TesseraException(messag
 /// <param name="PrefillSeconds">From there to the first token.</param>
 /// <param name="DecodeSeconds">From there to the last.</param>
 /// <param name="StepBytes">Bytes of weights that a decode step reads.</param>
-/// <param name="LogitsHash">Of what the last token was drawn from: it compares runs on one device. 0: nothing was drawn.</param>
+/// <param name="LogitsHash">Of what every token was drawn from: it compares answers on one device. 0: nothing was drawn.</param>
 public sealed record GenerationReport(int PromptTokens, int CachedTokens, int Tokens, int ThinkingTokens, int GuessedTokens, double QueuedSeconds,
     double PrefillSeconds, double DecodeSeconds, long StepBytes, uint LogitsHash, EndReason End)
 {

@@ -18,12 +18,12 @@ public class ModelTests
     ];
 
     [Fact]
-    public void Random_schedules_on_the_host_give_the_ids_of_each_request_alone() => Run("host", schedules: 6);
+    public void Random_schedules_on_the_host_give_the_ids_and_logits_of_each_request_alone() => Run("host", schedules: 6);
 
     [Theory, Trait("set", "all")]
     [InlineData("host", 200)]
     [InlineData("lavapipe", 5)]
-    public void Many_random_schedules_give_the_ids_of_each_request_alone(string device, int schedules) => Run(device, schedules);
+    public void Many_random_schedules_give_the_ids_and_logits_of_each_request_alone(string device, int schedules) => Run(device, schedules);
 
     [Theory, InlineData("host"), InlineData("lavapipe")]
     public void Decoding_allocates_nothing(string device)
@@ -93,6 +93,7 @@ public class ModelTests
                 var one = alone.Submit(stream.Request);
                 while (alone.Step()) { }
                 Assert.Equal(Ledger.Read(one)[0].Ids, Ledger.Read(stream)[0].Ids);
+                Assert.Equal(one.Answers[0].LogitsHash, stream.Answers[0].LogitsHash); // of the logits that every token was drawn from
             }
         }
         Assert.True(preempted > 0 && cached > 0 && accepted > 0 && drafted > accepted,

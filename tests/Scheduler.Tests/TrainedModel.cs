@@ -42,14 +42,21 @@ public sealed class TrainedModel : IDisposable
     /// <param name="atOnce">Questions that are asked at once.</param>
     public static async Task<double> Accuracy(Engine engine, int atOnce = 8)
     {
-        int right = 0;
-        await Parallel.ForEachAsync(Questions, new ParallelOptions { MaxDegreeOfParallelism = atOnce }, async (question, _) =>
+        string[] answers = await Answers(engine, atOnce);
+        return (double)answers.Where((answer, i) => answer == Questions[i].GetProperty("answer").GetString()).Count() / Questions.Count;
+    }
+
+    /// <summary>The greedy answers to all questions, without thinking.</summary>
+    public static async Task<string[]> Answers(Engine engine, int atOnce)
+    {
+        var answers = new string[Questions.Count];
+        await Parallel.ForAsync(0, answers.Length, new ParallelOptions { MaxDegreeOfParallelism = atOnce }, async (i, _) =>
         {
-            int[] prompt = engine.Tokenizer!.Encode(engine.Template!.Render(ChatMessages.FromJson(question.GetProperty("messages")),
+            int[] prompt = engine.Tokenizer!.Encode(engine.Template!.Render(ChatMessages.FromJson(Questions[i].GetProperty("messages")),
                 new PromptOptions { Thinking = false }));
-            if (engine.Tokenizer.Decode(await Greedy(engine, prompt)).Trim() == question.GetProperty("answer").GetString()) Interlocked.Increment(ref right);
+            answers[i] = engine.Tokenizer.Decode(await Greedy(engine, prompt)).Trim();
         });
-        return (double)right / Questions.Count;
+        return answers;
     }
 
     /// <summary>The whole of an answer, thinking and answer apart, and what became of it.</summary>

@@ -29,11 +29,11 @@ public readonly ref struct RowCandidates(ReadOnlySpan<int> best, ReadOnlySpan<fl
     /// <summary>As the model gives it.</summary>
     public float Raw(int index) => raw[index];
 
-    /// <summary>Of all of it: compares rows on one device. Never 0.</summary>
-    public uint Hash()
+    /// <summary>Of all of it, and of the rows before it: compares answers on one device. Never 0.</summary>
+    public uint Hash(uint before)
     {
         var stats = Stats;
-        ulong ofStats = XxHash3.HashToUInt64(MemoryMarshal.AsBytes(new ReadOnlySpan<LogitStats>(in stats)));
+        ulong ofStats = XxHash3.HashToUInt64(MemoryMarshal.AsBytes(new ReadOnlySpan<LogitStats>(in stats)), before);
         return Math.Max((uint)XxHash3.HashToUInt64(MemoryMarshal.AsBytes(best), (long)ofStats), 1);
     }
 
