@@ -18,12 +18,14 @@ static class ServeCommand
         var rate = new Option<double?>("--rate") { Description = "requests a second that arrive at random, whatever runs" }.Within(0.001, MaxMs);
         var requests = new Option<int>("--requests") { Description = "of them, all", DefaultValueFactory = _ => 64 }.Within(1, 100_000);
         var firstMs = new Option<double>("--ttft-ms") { Description = "goodput: to the first token at most", DefaultValueFactory = _ => 1000 }.Within(0, MaxMs);
-        var tokenMs = new Option<double>("--tpot-ms") { Description = "goodput: for each token behind it", DefaultValueFactory = _ => new EngineOptions().StepMilliseconds }.Within(0, MaxMs);
+        var tokenMs = new Option<double>("--tpot-ms") { Description = "goodput: for each token behind it", DefaultValueFactory = _ => 100 }.Within(0, MaxMs);
         var arrive = new Option<int?>("--arrive") { Description = "tokens of prompts that arrive one after the other while streams decode" }
             .Within(1, MaxTokens);
         var shared = new Option<int?>("--shared") { Description = "tokens that prompts begin with, all of them; one after the other" }.Within(1, MaxTokens);
-        var stepMs = new Option<double>("--step-ms") { Description = "milliseconds of a step while answers are generated", DefaultValueFactory = _ => new EngineOptions().StepMilliseconds }
-            .Within(1, MaxMs);
+        var stepMs = new Option<double>("--step-ms")
+        {
+            Description = "milliseconds of a step while answers are generated", DefaultValueFactory = _ => new EngineOptions().StepMilliseconds,
+        }.Within(1, MaxMs);
         var json = new Option<bool>("--json") { Description = "a line of JSON for each setting" };
         var svg = new Option<string?>("--svg") { Description = "writes a picture of throughput and latency against streams" };
         var command = new Command("serve", "what those see who share an engine: tok/s, time to the first token, gaps between tokens")

@@ -72,6 +72,7 @@ public class SoakTests
         Assert.Equal(alone, await TrainedModel.Answers(engine, atOnce: 16));
         sixteen = clock.Elapsed;
         TestContext.Current.SendDiagnosticMessage(
-            $"{name}: {alone.Length} questions one by one in {one.TotalSeconds:F2} s, 8 at once {one / eight:F2}x as many a second, 16 at once {one / sixteen:F2}x");
+            $"{name}: {alone.Length} questions one by one in {one.TotalSeconds:F2} s, 8 at once {one / eight:F2}x as many a second, "
+            + $"16 at once {one / sixteen:F2}x");
     }
 }

@@ -29,6 +29,6 @@ public class AttentionBitsTests
             run.Run((gpu, t) => one.Launch(gpu, [.. operands.Select(t)]));
             foreach (var output in operands.OfType<Operand>().Where(o => o.Bound is not null)) hash.AppendData(run.Read(output));
         }
-        Assert.Equal(bits, System.Convert.ToHexStringLower(hash.GetHashAndReset())[..16]);
+        Assert.Equal(bits, Convert.ToHexStringLower(hash.GetHashAndReset())[..16]);
     }
 }
