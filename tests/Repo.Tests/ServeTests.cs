@@ -35,7 +35,7 @@ public class ServeTests
         }
     }
 
-    [Fact]
+    [Fact, Trait("set", "all")]
     public void A_picture_shows_each_setting_and_names_model_and_device()
     {
         string file = Path.Combine(Path.GetTempPath(), $"tessera-{Guid.NewGuid():N}.svg");
@@ -53,7 +53,7 @@ public class ServeTests
         finally { File.Delete(file); }
     }
 
-    [Fact]
+    [Fact, Trait("set", "all")]
     public void Requests_that_arrive_are_all_answered_and_held_against_the_objective()
     {
         string[] arguments = ["--streams", "2", "--tg", "4", "--rate", "200", "--requests", "9"];
@@ -64,7 +64,7 @@ public class ServeTests
         Assert.Equal((9, 0.0, 0.0), (line.GetProperty("answers").GetInt32(), Number(line, "goodput"), Number(line, "goodput_rps")));
     }
 
-    [Fact]
+    [Fact, Trait("set", "all")]
     public void Prompts_that_arrive_count_beside_what_the_streams_decode()
     {
         var line = Assert.Single(Serve("--streams", "2", "--tg", "64", "--arrive", "120", "--answers", "2", "--step-ms", "50"));
@@ -73,7 +73,7 @@ public class ServeTests
         Assert.True(Number(line, "gap_ms_max") > 0);
     }
 
-    [Fact]
+    [Fact, Trait("set", "all")]
     public void Prompts_that_begin_alike_find_it_in_the_cache_and_answers_to_one_share_it()
     {
         var line = Assert.Single(Serve("--tg", "4", "--shared", "100", "--answers", "1"));
