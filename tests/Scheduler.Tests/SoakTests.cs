@@ -5,8 +5,12 @@ using Xunit;
 
 namespace Tessera.Scheduling.Tests;
 
+/// <summary>Alone in the process, whose memory is looked at.</summary>
+[CollectionDefinition(nameof(SoakTests), DisableParallelization = true)]
+public class AloneCollection;
+
 /// <summary>Much at once for a long while, on models that compute.</summary>
-[Trait("set", "all")]
+[Collection(nameof(SoakTests)), Trait("set", "all")]
 public class SoakTests
 {
     [Fact]
