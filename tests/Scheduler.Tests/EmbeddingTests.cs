@@ -130,7 +130,7 @@ public class EmbeddingTests
     }
 
     /// <summary>The bits of each alone, whatever shares its steps, in chunks, behind cached beginnings, and beside answers, whose ids stay.</summary>
-    [Theory]
+    [Theory, Trait("set", "all")]
     [InlineData("host", Numerics.Fast)]
     [InlineData("host", Numerics.Exact)]
     [InlineData("lavapipe", Numerics.Fast)]

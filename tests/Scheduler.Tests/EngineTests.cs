@@ -104,7 +104,7 @@ public class EngineTests(TrainedModel model) : IClassFixture<TrainedModel>
             (salted.Report.CachedTokens, salted.Answer, salted.Report.LogitsHash, salted.Report.Tokens));
     }
 
-    [Theory, MemberData(nameof(Devices))]
+    [Theory, Trait("set", "all"), MemberData(nameof(Devices))]
     public async Task A_cache_in_Q8_gives_the_same_answers(string device)
     {
         using var engine = Engine.Load(model.Q8Path, new EngineOptions { Device = TestDevices.Named(device), Cache = CacheType.Q8 });
