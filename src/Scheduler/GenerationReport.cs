@@ -13,7 +13,7 @@ public sealed class QueueFullException(string message) : TesseraException(messag
 /// <param name="PromptTokens">All of the prompt.</param>
 /// <param name="CachedTokens">Those of them that lay in the cache.</param>
 /// <param name="Tokens">Of the answer, those that were forced included.</param>
-/// <param name="ThinkingTokens">Those of them that were thinking; without a tokenizer none is told apart.</param>
+/// <param name="ThinkingTokens">Those of them that were thinking; told apart where text is made of them, 0 where ids are asked for.</param>
 /// <param name="GuessedTokens">Those of the request that came beside another in one step, since what had followed before followed again.</param>
 /// <param name="QueuedSeconds">From the request to its first step.</param>
 /// <param name="PrefillSeconds">From there to the first token.</param>

@@ -77,6 +77,18 @@ public class MiddlewareTests
             (streams[1].Text, streams[1].FinishReason, streams[1].Usage!.InputTokenCount));
     }
 
+    /// <summary>Collects the activities of a source.</summary>
+    static ActivityListener Listen(string source, List<Activity> activities)
+    {
+        var listener = new ActivityListener
+        {
+            ShouldListenTo = s => s.Name == source, Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllDataAndRecorded,
+            ActivityStopped = activities.Add,
+        };
+        ActivitySource.AddActivityListener(listener);
+        return listener;
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
@@ -85,12 +97,7 @@ public class MiddlewareTests
         using var scripted = new ScriptedEngine(_ => "<think>\nhm\n</think>\n\nquatre mille");
         string source = $"tessera-{Guid.NewGuid():N}";
         var activities = new List<Activity>();
-        using var listener = new ActivityListener
-        {
-            ShouldListenTo = s => s.Name == source, Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllDataAndRecorded,
-            ActivityStopped = activities.Add,
-        };
-        ActivitySource.AddActivityListener(listener);
+        using var listener = Listen(source, activities);
         var tokens = new List<(string? Type, int Count)>();
         using var meter = new MeterListener { InstrumentPublished = (i, l) => { if (i.Meter.Name == source) l.EnableMeasurementEvents(i); } };
         meter.SetMeasurementEventCallback<int>((instrument, count, tags, _) =>
@@ -122,12 +129,7 @@ public class MiddlewareTests
         using var scripted = new ScriptedEngine(_ => "");
         string source = $"tessera-{Guid.NewGuid():N}";
         var activities = new List<Activity>();
-        using var listener = new ActivityListener
-        {
-            ShouldListenTo = s => s.Name == source, Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllDataAndRecorded,
-            ActivityStopped = activities.Add,
-        };
-        ActivitySource.AddActivityListener(listener);
+        using var listener = Listen(source, activities);
         var client = scripted.Client.AsBuilder().UseOpenTelemetry(sourceName: source).Build();
         await Assert.ThrowsAsync<TesseraException>(() => client.GetResponseAsync(Question, Request(o => o.ConversationId = "1")));
         Assert.Equal((ActivityStatusCode.Error, "Tessera.TesseraException"), (Assert.Single(activities).Status, $"{activities[0].GetTagItem("error.type")}"));
