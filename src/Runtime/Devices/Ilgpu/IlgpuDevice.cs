@@ -1,17 +1,14 @@
 using System.Diagnostics;
 using ILGPU;
 using ILGPU.Runtime;
-using ILGPU.Runtime.Cuda;
 using ILGPU.Runtime.OpenCL;
 using Tessera.Shaders;
 
 namespace Tessera.Runtime.Devices.Ilgpu;
 
 /// <summary>A GPU through CUDA or OpenCL. A recording is a list of prebound launches.</summary>
-public sealed unsafe class IlgpuDevice : IDevice
+public sealed unsafe partial class IlgpuDevice : IDevice
 {
-    static readonly Lock driver = new();                     // drivers show no devices to one thread while another's first call prepares them
-
     const int PartBytes = 64 << 20;                          // copied at once
 
     readonly Context context;
@@ -40,68 +37,6 @@ public sealed unsafe class IlgpuDevice : IDevice
     public long MaxAllocationBytes { get; }
 
     internal long Used { get; set; }
-
-    public static DeviceCatalog.Backend Cuda { get; } = new("cuda", () => List("cuda", DeviceKind.Discrete), index => Open("cuda", index));
-
-    public static DeviceCatalog.Backend OpenCl { get; } = new("opencl", () => List("opencl", DeviceKind.Integrated), index => Open("opencl", index));
-
-    static IReadOnlyList<DeviceEntry> List(string prefix, DeviceKind kind)
-    {
-        using var context = Create(prefix, out string reason);
-        var devices = context is null ? [] : Real(context);
-        if (devices.Length == 0) return [new DeviceEntry(prefix, "none", DeviceKind.Null, reason)];
-        const string Partial = "only the ops MatMul and Attention run on it yet, not whole models";
-        return [.. devices.Select((d, i) => new DeviceEntry($"{prefix}:{i}", d.Name, Kind(d, kind), GetUnavailableReason(d) ?? Partial))];
-    }
-
-    /// <summary>A context always holds ILGPU's CPU debugger too; that is nobody's GPU.</summary>
-    static Device[] Real(Context context) => [.. context.Devices.Where(d => d is CudaDevice or CLDevice)];
-
-    static DeviceKind Kind(Device device, DeviceKind usual) => device is CLDevice { DeviceType: CLDeviceType.CL_DEVICE_TYPE_CPU } ? DeviceKind.Software : usual;
-
-    static string? GetUnavailableReason(Device device) =>
-        device is CLDevice { Capabilities.GenericAddressSpace: false } ? "its OpenCL has no generic address space" : null;
-
-    static IlgpuDevice Open(string prefix, int index)
-    {
-        var context = Create(prefix, out string reason) ?? throw new TesseraException($"device '{prefix}:{index}': {reason}");
-        var devices = Real(context);
-        if (index >= devices.Length || GetUnavailableReason(devices[index]) is not null)
-        {
-            context.Dispose();
-            string problem = devices.Length == 0 ? $"cannot be used: {reason}"
-                : index >= devices.Length ? $"is not there: expected 0 to {devices.Length - 1}"
-                : $"cannot be used: {GetUnavailableReason(devices[index])}";
-            throw new TesseraException($"device '{prefix}:{index}' {problem}");
-        }
-        try { return new IlgpuDevice(context, devices[index], $"{prefix}:{index}"); }
-        catch (Exception e) when (e is not TesseraException)
-        {
-            context.Dispose();
-            throw new TesseraException($"device '{prefix}:{index}' cannot be used: {e.Message.Split('\n')[0]}", e);
-        }
-    }
-
-    static Context? Create(string prefix, out string reason)
-    {
-        reason = prefix == "cuda" ? "there is no CUDA driver or device on this machine" : "there is no OpenCL driver or device on this machine";
-        try
-        {
-            lock (driver)
-                return Context.Create(builder =>
-                {
-                    builder.Optimize(OptimizationLevel.O2).EnableAlgorithms();
-                    if (prefix == "cuda") builder.Cuda();
-                    else builder.OpenCL(device => true);
-                });
-        }
-        catch (Exception e)
-            when (e is DllNotFoundException or NotSupportedException or TypeInitializationException or EntryPointNotFoundException or AcceleratorException)
-        {
-            reason = $"{reason} ({e.Message.Split('\n')[0]})";
-            return null;
-        }
-    }
 
     public DeviceMemory Allocate(long bytes, bool shared = false)
     {
@@ -174,10 +109,10 @@ public sealed unsafe class IlgpuDevice : IDevice
 
     public double[] Profile(Recording recording) => [.. ((IlgpuRecording)recording).Launches.Select(launch =>
     {
-        long start = System.Diagnostics.Stopwatch.GetTimestamp();
+        long start = Stopwatch.GetTimestamp();
         launch();
         Wait();
-        return System.Diagnostics.Stopwatch.GetElapsedTime(start).TotalSeconds;
+        return Stopwatch.GetElapsedTime(start).TotalSeconds;
     })];
 
     public double Time(Recording recording)
@@ -201,20 +136,13 @@ public sealed unsafe class IlgpuDevice : IDevice
         context.Dispose();
     }
 
-    /// <summary>The bodies, by op: an explicit list, so that nothing is looked up by reflection.</summary>
     Action Bind(Call call)
     {
         if (call.IsA16) throw new TesseraException($"[{call.Kernel.Name}] has no ILGPU body for activations in f16 yet; use f32");
         try
         {
-            return call.Kernel.Name switch
-            {
-                "MatMul" => MatMulIlgpu.Bind(accelerator, call, t => View(t)),
-                "Attention" => AttentionIlgpu.Bind(accelerator, call, t => View(t)),
-                "StreamRead" => StreamReadIlgpu.Bind(accelerator, call, t => View(t)),
-                "MultiplyAdd" => MultiplyAddIlgpu.Bind(accelerator, call, t => View(t)),
-                _ => throw new TesseraException($"[{call.Kernel.Name}] has no body for CUDA and OpenCL yet; use --device host"),
-            };
+            return Bodies.All.TryGetValue(call.Kernel.Name, out var bind) ? bind(accelerator, call, t => View(t))
+                : throw new TesseraException($"[{call.Kernel.Name}] has no ILGPU body yet; use --device host");
         }
         catch (Exception e) when (e is InternalCompilerException or NotSupportedException or AcceleratorException)
         {
@@ -224,59 +152,4 @@ public sealed unsafe class IlgpuDevice : IDevice
 
     ArrayView<byte> View(in Tensor tensor) =>
         tensor.IsNone ? nothing.View : ((IlgpuMemory)tensor.Memory!).Buffer.View.SubView(tensor.Offset, Math.Max(4, tensor.Bytes));
-}
-
-/// <summary>A buffer of CUDA or OpenCL; OpenCL has no addresses, so kernels get views.</summary>
-sealed class IlgpuMemory : DeviceMemory
-{
-    readonly IlgpuDevice device;
-
-    public IlgpuMemory(IlgpuDevice device, MemoryBuffer1D<byte, Stride1D.Dense> buffer, long bytes) : base(bytes)
-    {
-        (this.device, Buffer) = (device, buffer);
-        device.Used += buffer.LengthInBytes;
-    }
-
-    public MemoryBuffer1D<byte, Stride1D.Dense> Buffer { get; }
-
-    public override ulong Address => 0;
-
-    public override void Dispose()
-    {
-        device.Used -= Buffer.LengthInBytes;
-        Buffer.Dispose();
-    }
-}
-
-/// <summary>The default stream of an accelerator. ILGPU does not tell how far it is, so a thread waits for it where somebody wants to know.</summary>
-sealed class IlgpuTimeline(Accelerator accelerator) : Timeline
-{
-    long submitted, done;
-    Task watch = Task.CompletedTask;
-
-    public Completion Submitted() => new(this, ++submitted);
-
-    public override bool IsDone(long number)
-    {
-        if (Volatile.Read(ref done) >= number) return true;
-        if (watch.IsCompleted) watch = Task.Run(Wait);
-        return false;
-    }
-
-    public override void Wait(long number)
-    {
-        if (Volatile.Read(ref done) < number) Wait();
-    }
-
-    public void Wait()
-    {
-        long all = Volatile.Read(ref submitted);
-        accelerator.Synchronize();
-        Volatile.Write(ref done, all);
-    }
-}
-
-sealed class IlgpuRecording(Call[] calls, Action[] launches) : Recording(calls)
-{
-    public Action[] Launches { get; } = launches;
 }

@@ -1,0 +1,20 @@
+using ILGPU;
+using ILGPU.Runtime;
+using Tessera.Shaders;
+
+namespace Tessera.Runtime.Devices.Ilgpu;
+
+/// <summary>Binds a call: compiles its kernel, takes views of its tensors, and gives what launches it.</summary>
+delegate Action BindBody(Accelerator on, Call call, Func<Tensor, ArrayView<byte>> view);
+
+/// <summary>The bodies, by op: an explicit list, so that nothing is looked up by reflection.</summary>
+static class Bodies
+{
+    public static readonly IReadOnlyDictionary<string, BindBody> All = new Dictionary<string, BindBody>
+    {
+        ["MatMul"] = MatMulIlgpu.Bind,
+        ["Attention"] = AttentionIlgpu.Bind,
+        ["StreamRead"] = StreamReadIlgpu.Bind,
+        ["MultiplyAdd"] = MultiplyAddIlgpu.Bind,
+    };
+}
