@@ -36,12 +36,13 @@ public static class TestDevices
     public static TheoryData<string> Complete => [.. Names.Select(d => d.Data).Where(IsComplete)];
 
     /// <summary>Those that have a body for an op: CUDA and OpenCL where an X.Ilgpu.cs lies beside it.</summary>
-    public static IEnumerable<string> For(string op) => File.Exists(Path.Combine(Repository.Root, "src", "Shaders", op, $"{op}.Ilgpu.cs"))
-        ? Names.Select(d => d.Data)
-        : Complete.Select(d => d.Data);
+    public static IEnumerable<string> For(string op) => HasIlgpuBody(op) ? Names.Select(d => d.Data) : Complete.Select(d => d.Data);
 
-    public static bool IsComplete(string device) =>
-        !device.StartsWith("cuda", StringComparison.Ordinal) && !device.StartsWith("opencl", StringComparison.Ordinal);
+    public static bool HasIlgpuBody(string op) => File.Exists(Path.Combine(Repository.Root, "src", "Shaders", op, $"{op}.Ilgpu.cs"));
+
+    public static bool IsComplete(string device) => !IsIlgpu(device);
+
+    static bool IsIlgpu(string device) => device.Split(':')[0] is "cuda" or "opencl" or "ilgpu-cpu";
 
     /// <summary>Devices that run whole models: those with all ops, and the definition.</summary>
     public static IEnumerable<string> ForModels => Complete.Select(d => d.Data).Where(d => !pretended.ContainsKey(d));

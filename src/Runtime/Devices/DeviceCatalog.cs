@@ -18,7 +18,13 @@ public sealed record DeviceEntry(string Name, string Description, DeviceKind Kin
 public static class DeviceCatalog
 {
     /// <summary>A backend: the prefix of its names, how to list its devices, how to open one.</summary>
-    public sealed record Backend(string Prefix, Func<IReadOnlyList<DeviceEntry>> List, Func<int, IDevice> Open);
+    public sealed record Backend(string Prefix, Func<IReadOnlyList<DeviceEntry>> List, Func<int, IDevice> Open)
+    {
+        /// <summary>Whether it has one device, whose name is the prefix without a number.</summary>
+        public bool IsSingle { get; init; }
+
+        internal string Names => IsSingle ? Prefix : $"{Prefix}:N";
+    }
 
     static readonly List<Backend> backends = [VulkanDevice.Backend];
 
@@ -85,7 +91,8 @@ public static class DeviceCatalog
         string[] parts = name.Split(':');
         Backend? backend;
         lock (backends) backend = backends.Find(b => b.Prefix == parts[0]);
-        if (backend is null || parts.Length != 2
+        if (backend is { IsSingle: true } && parts.Length == 1) return backend.Open(0);
+        if (backend is null or { IsSingle: true } || parts.Length != 2
             || !int.TryParse(parts[1], System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out int index))
             throw new TesseraException($"device '{name}': expected {string.Join(", ", Known())}");
         return backend.Open(index);
@@ -93,6 +100,6 @@ public static class DeviceCatalog
 
     static IEnumerable<string> Known()
     {
-        lock (backends) return [.. backends.Select(b => $"{b.Prefix}:N"), "host", "reference"];
+        lock (backends) return [.. backends.Select(b => b.Names), "host", "reference"];
     }
 }

@@ -1,5 +1,6 @@
 using ILGPU;
 using ILGPU.Runtime;
+using ILGPU.Runtime.CPU;
 using ILGPU.Runtime.Cuda;
 using ILGPU.Runtime.OpenCL;
 
@@ -8,61 +9,81 @@ namespace Tessera.Runtime.Devices.Ilgpu;
 // Which devices there are, and how one is opened.
 public sealed partial class IlgpuDevice
 {
-    static readonly Lock driver = new(); // drivers show no devices to one thread while another's first call prepares them
+    const int CpuWarp = 32, CpuWarps = 8; // a group may have 256 threads
 
-    public static DeviceCatalog.Backend Cuda { get; } = new("cuda", () => List("cuda", DeviceKind.Discrete), index => Open("cuda", index));
+    static readonly Lock driver = new();  // drivers show no devices to one thread while another's first call prepares them
 
-    public static DeviceCatalog.Backend OpenCl { get; } = new("opencl", () => List("opencl", DeviceKind.Integrated), index => Open("opencl", index));
-
-    static IReadOnlyList<DeviceEntry> List(string prefix, DeviceKind kind)
+    /// <summary>What ILGPU drives.</summary>
+    /// <param name="Prefix">Of its devices' names.</param>
+    /// <param name="Missing">Why it has none, as far as one can tell.</param>
+    /// <param name="Kind">What they usually are.</param>
+    /// <param name="Is">Whether a device is one of its: a context always holds ILGPU's CPU accelerator too.</param>
+    /// <param name="Enable">Makes a context find them.</param>
+    sealed record Api(string Prefix, string Missing, DeviceKind Kind, Func<Device, bool> Is, Action<Context.Builder> Enable)
     {
-        using var context = Create(prefix, out string reason);
-        var devices = context is null ? [] : Real(context);
-        if (devices.Length == 0) return [new DeviceEntry(prefix, "none", DeviceKind.Null, reason)];
-        const string Partial = "only the ops MatMul and Attention run on it yet, not whole models";
-        return [.. devices.Select((d, i) => new DeviceEntry($"{prefix}:{i}", d.Name, Kind(d, kind), GetUnavailableReason(d) ?? Partial))];
+        public DeviceCatalog.Backend Backend => new(Prefix, () => List(this), index => Open(this, index)) { IsSingle = this == cpu };
+
+        public string Name(int index) => this == cpu ? Prefix : $"{Prefix}:{index}";
     }
 
-    /// <summary>A context always holds ILGPU's CPU debugger too; that is nobody's GPU.</summary>
-    static Device[] Real(Context context) => [.. context.Devices.Where(d => d is CudaDevice or CLDevice)];
+    static readonly Api
+        cuda = new("cuda", "there is no CUDA driver or device on this machine", DeviceKind.Discrete, d => d is CudaDevice, b => b.Cuda()),
+        openCl = new("opencl", "there is no OpenCL driver or device on this machine", DeviceKind.Integrated, d => d is CLDevice, b => b.OpenCL(_ => true)),
+        cpu = new("ilgpu-cpu", "ILGPU has no CPU accelerator", DeviceKind.Software, d => d is CPUDevice, b => b.CPU(new CPUDevice(CpuWarp, CpuWarps, 1)));
+
+    public static DeviceCatalog.Backend Cuda { get; } = cuda.Backend;
+
+    public static DeviceCatalog.Backend OpenCl { get; } = openCl.Backend;
+
+    /// <summary>ILGPU's CPU accelerator, <c>ilgpu-cpu</c>: every thread of a group is one of the system, so that bodies can be debugged.</summary>
+    public static DeviceCatalog.Backend Cpu { get; } = cpu.Backend;
+
+    static IReadOnlyList<DeviceEntry> List(Api api)
+    {
+        using var context = Create(api, out string reason);
+        var devices = Devices(context, api);
+        if (devices.Length == 0) return [new DeviceEntry(api.Prefix, "none", DeviceKind.Null, reason)];
+        const string Partial = "not all ops run on it yet, so no whole models";
+        return [.. devices.Select((d, i) => new DeviceEntry(api.Name(i), Describe(d), Kind(d, api.Kind), GetUnavailableReason(d) ?? Partial))];
+    }
+
+    static Device[] Devices(Context? context, Api api) => context is null ? [] : [.. context.Devices.Where(api.Is)];
+
+    static string Describe(Device device) => device is CPUDevice ? "ILGPU's CPU accelerator, for debugging, slow" : device.Name;
 
     static DeviceKind Kind(Device device, DeviceKind usual) => device is CLDevice { DeviceType: CLDeviceType.CL_DEVICE_TYPE_CPU } ? DeviceKind.Software : usual;
 
     static string? GetUnavailableReason(Device device) =>
         device is CLDevice { Capabilities.GenericAddressSpace: false } ? "its OpenCL has no generic address space" : null;
 
-    static IlgpuDevice Open(string prefix, int index)
+    static IlgpuDevice Open(Api api, int index)
     {
-        var context = Create(prefix, out string reason) ?? throw new TesseraException($"device '{prefix}:{index}': {reason}");
-        var devices = Real(context);
+        string name = api.Name(index);
+        var context = Create(api, out string reason) ?? throw new TesseraException($"device '{name}': {reason}");
+        var devices = Devices(context, api);
         if (index >= devices.Length || GetUnavailableReason(devices[index]) is not null)
         {
             context.Dispose();
             string problem = devices.Length == 0 ? $"cannot be used: {reason}"
                 : index >= devices.Length ? $"is not there: expected 0 to {devices.Length - 1}"
                 : $"cannot be used: {GetUnavailableReason(devices[index])}";
-            throw new TesseraException($"device '{prefix}:{index}' {problem}");
+            throw new TesseraException($"device '{name}' {problem}");
         }
-        try { return new IlgpuDevice(context, devices[index], $"{prefix}:{index}"); }
+        try { return new IlgpuDevice(context, devices[index], name); }
         catch (Exception e) when (e is not TesseraException)
         {
             context.Dispose();
-            throw new TesseraException($"device '{prefix}:{index}' cannot be used: {e.Message.Split('\n')[0]}", e);
+            throw new TesseraException($"device '{name}' cannot be used: {e.Message.Split('\n')[0]}", e);
         }
     }
 
-    static Context? Create(string prefix, out string reason)
+    static Context? Create(Api api, out string reason)
     {
-        reason = prefix == "cuda" ? "there is no CUDA driver or device on this machine" : "there is no OpenCL driver or device on this machine";
+        reason = api.Missing;
         try
         {
             lock (driver)
-                return Context.Create(builder =>
-                {
-                    builder.Optimize(OptimizationLevel.O2).EnableAlgorithms();
-                    if (prefix == "cuda") builder.Cuda();
-                    else builder.OpenCL(device => true);
-                });
+                return Context.Create(builder => api.Enable(builder.Optimize(OptimizationLevel.O2).EnableAlgorithms()));
         }
         catch (Exception e)
             when (e is DllNotFoundException or NotSupportedException or TypeInitializationException or EntryPointNotFoundException or AcceleratorException)

@@ -1,7 +1,9 @@
 using System.Diagnostics;
 using ILGPU;
 using ILGPU.Runtime;
+using ILGPU.Runtime.CPU;
 using ILGPU.Runtime.OpenCL;
+using Tessera.Runtime.Devices.Host;
 using Tessera.Shaders;
 
 namespace Tessera.Runtime.Devices.Ilgpu;
@@ -19,7 +21,7 @@ public sealed unsafe partial class IlgpuDevice : IDevice
 
     IlgpuDevice(Context context, Device device, string name)
     {
-        (this.context, Name) = (context, name);
+        (this.context, Name, Description) = (context, name, Describe(device));
         accelerator = device.CreateAccelerator(context);
         MaxAllocationBytes = device is CLDevice cl ? (long)Math.Min(long.MaxValue, cl.GetDeviceInfo<ulong>(CLDeviceInfoType.CL_DEVICE_MAX_MEM_ALLOC_SIZE))
             : long.MaxValue;
@@ -29,10 +31,10 @@ public sealed unsafe partial class IlgpuDevice : IDevice
 
     public string Name { get; }
 
-    public string Description => accelerator.Name;
+    public string Description { get; }
 
     /// <summary>The device's memory; ILGPU does not ask CUDA or OpenCL how much of it is free.</summary>
-    public long FreeBytes => accelerator.MemorySize - Used;
+    public long FreeBytes => accelerator is CPUAccelerator ? HostProcessor.FreeBytes : accelerator.MemorySize - Used;
 
     public long MaxAllocationBytes { get; }
 
@@ -54,7 +56,7 @@ public sealed unsafe partial class IlgpuDevice : IDevice
     }
 
     TesseraException Lacking(long bytes, Exception? e = null) =>
-        new($"{Name}: {bytes >> 20} MiB were asked for, {FreeBytes >> 20} MiB of {accelerator.MemorySize >> 20} are free; "
+        new($"{Name}: {bytes >> 20} MiB were asked for, {FreeBytes >> 20} MiB are free; "
             + "use a shorter context or a smaller weight type", e);
 
     public DeviceMemory Load(byte* bytes, long count, Action<long>? copied = null)
