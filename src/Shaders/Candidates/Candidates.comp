@@ -1,13 +1,13 @@
 #version 460
-// Edits a slice of a row of logits by the row's rules, and finds its 64 best and its sums. A workgroup takes a slice, a thread 8 ids that follow each other.
+// Edits a slice of a row of logits by the row's rules, and finds its 64 best and its sums. A workgroup takes a slice, a thread 16 ids that follow each other.
 // variant: f32
 #extension GL_GOOGLE_include_directive : require
 #include "tile.glsl"
 
-const int THREADS = 256;
-const int OWN = SLICE_IDS / THREADS;
-
+const int DIGIT = 7;
 #include "best.glsl"
+
+const int OWN = SLICE_IDS / THREADS;
 
 layout(local_size_x = THREADS) in;
 layout(push_constant) uniform Args {
@@ -15,33 +15,55 @@ layout(push_constant) uniform Args {
     int rows, vocabulary, real, maxEdits;
 } a;
 
-shared float values[SLICE_IDS];
+shared uint keys[SLICE_IDS]; // those of the ids that may be kept; before that, bits of logits that are edited
+shared int listed;
+shared uint largestKeys[THREADS], leastOfSets;
 shared vec2 partial[THREADS];
+shared vec2 partialSpans[SPANS];
 shared int broken;
 
-// Larger of two, or sum of two, over all threads.
+// Larger of two, over all threads.
 vec2 largestOfAll(vec2 own, int thread) {
+    int rounds = thread < SPANS ? SPAN : 0;
     partial[thread] = own;
     barrier();
-    for (int width = THREADS / 2; width > 0; width /= 2) {
-        if (thread < width) partial[thread] = max(partial[thread], partial[thread + width]);
-        barrier();
-    }
-    vec2 all = partial[0];
+    for (int i = 0; i < rounds; i++) own = max(own, partial[thread * SPAN + i]);
+    if (thread < SPANS) partialSpans[thread] = own;
     barrier();
-    return all;
+    rounds = thread == 0 ? SPANS : 0;
+    for (int i = 0; i < rounds; i++) own = max(own, partialSpans[i]);
+    if (thread == 0) partialSpans[0] = own;
+    barrier();
+    return partialSpans[0];
 }
 
+// Sum of two over all threads: the first thread's answer.
 vec2 sumOfAll(vec2 own, int thread) {
+    int rounds = thread < SPANS ? SPAN : 0;
+    vec2 sum = vec2(0);
     partial[thread] = own;
     barrier();
-    for (int width = THREADS / 2; width > 0; width /= 2) {
-        if (thread < width) partial[thread] += partial[thread + width];
-        barrier();
-    }
-    vec2 all = partial[0];
+    for (int i = 0; i < rounds; i++) sum += partial[thread * SPAN + i];
+    if (thread < SPANS) partialSpans[thread] = sum;
     barrier();
-    return all;
+    rounds = thread == 0 ? SPANS : 0;
+    sum = vec2(0);
+    for (int i = 0; i < rounds; i++) sum += partialSpans[i];
+    return sum;
+}
+
+// A key, at least 1, that the best KEPT of all reach: as many sets of threads have each their largest, and this is the smallest of those.
+uint leastKey(float v[OWN], int thread) {
+    uint largest = 0;
+    for (int i = 0; i < OWN; i++) largest = max(largest, key(v[i]));
+    largestKeys[thread] = largest;
+    if (thread == 0) leastOfSets = 0xffffffffu;
+    barrier();
+    int end = thread < KEPT ? THREADS : 0;
+    for (int i = thread; i < end; i += KEPT) largest = max(largest, largestKeys[i]);
+    for (int i = thread; i < end; i += THREADS) atomicMin(leastOfSets, largest);
+    barrier();
+    return max(leastOfSets, 1);
 }
 
 void main() {
@@ -53,25 +75,22 @@ void main() {
     Ints best = Ints(a.best + unit * BEST_OF_SLICE * 4);
     Words sums = Words(a.sums + unit * SUMS_OF_SLICE * 4);
 
-    // a row is padded to whole tiles: all 8 lie in it, or none
-    uvec4 low = uvec4(0), high = uvec4(0);
-    if (begin < padded) {
-        low = Quads(at).at[0];
-        high = Quads(at).at[1];
-    }
     if (thread == 0) broken = 0;
     barrier();
     float raw[OWN], v[OWN];
-    for (int i = 0; i < OWN; i++) {
-        uint bits = i < 4 ? low[i & 3] : high[i & 3];
-        bool there = begin + i < a.vocabulary;
-        if (there && (bits & NOT_FINITE) == NOT_FINITE) broken = 1;
-        raw[i] = there ? uintBitsToFloat(bits) : NOTHING;
+    for (int i = 0; i < OWN / 4; i++) {
+        uvec4 bits = uvec4(0);
+        if (begin + 4 * i < padded) bits = Quads(at).at[i]; // a row is padded to whole tiles: all 4 lie in it, or none
+        for (int j = 0; j < 4; j++) {
+            bool there = begin + 4 * i + j < a.vocabulary;
+            if (there && (bits[j] & NOT_FINITE) == NOT_FINITE) broken = 1;
+            raw[4 * i + j] = there ? uintBitsToFloat(bits[j]) : NOTHING;
+        }
     }
     barrier();
     if (broken != 0) {
         if (thread < SUMS_OF_SLICE) sums.at[thread] = NOT_A_NUMBER;
-        if (thread < BEST_OF_SLICE) best.at[thread] = thread < KEPT ? -1 : floatBitsToInt(NOTHING);
+        for (int i = thread; i < BEST_OF_SLICE; i += THREADS) best.at[i] = i < KEPT ? -1 : floatBitsToInt(NOTHING);
         return;
     }
 
@@ -85,19 +104,19 @@ void main() {
     }
     for (int i = 0; i < OWN; i++) v[i] = begin + i < a.real && (allowed >> i & 1u) != 0 ? raw[i] : NOTHING;
     if (edited > 0) {
-        for (int i = 0; i < OWN; i++) values[thread * OWN + i] = v[i];
+        for (int i = 0; i < OWN; i++) keys[thread * OWN + i] = floatBitsToUint(v[i]);
         barrier();
         Ints edits = Ints(a.edits + uint64_t(set) * 3 * a.maxEdits * 4);
         for (int i = thread; i < edited; i += THREADS) {
             int id = edits.at[3 * i] - first;
-            if (id < 0 || id >= SLICE_IDS || values[id] <= NOTHING) continue;
-            float subtract = intBitsToFloat(edits.at[3 * i + 1]), divide = intBitsToFloat(edits.at[3 * i + 2]), l = values[id];
+            if (id < 0 || id >= SLICE_IDS || uintBitsToFloat(keys[id]) <= NOTHING) continue;
+            float subtract = intBitsToFloat(edits.at[3 * i + 1]), divide = intBitsToFloat(edits.at[3 * i + 2]), l = uintBitsToFloat(keys[id]);
             precise float scaled = l > 0 ? l / divide : l * divide;
             precise float lessened = scaled - subtract;
-            values[id] = clamp(lessened, NOTHING, -NOTHING);
+            keys[id] = floatBitsToUint(clamp(lessened, NOTHING, -NOTHING));
         }
         barrier();
-        for (int i = 0; i < OWN; i++) v[i] = values[thread * OWN + i];
+        for (int i = 0; i < OWN; i++) v[i] = uintBitsToFloat(keys[thread * OWN + i]);
     }
     for (int i = 0; i < OWN; i++)
         if (begin + i < a.vocabulary && v[i] != raw[i]) Floats(at).at[i] = v[i];
@@ -106,12 +125,9 @@ void main() {
     vec2 largest = vec2(NOTHING), sum = vec2(0);
     for (int i = 0; i < OWN; i++) largest = max(largest, vec2(raw[i], v[i]));
     largest = largestOfAll(largest, thread);
-    int own = 0;
     for (int i = 0; i < OWN; i++) {
         if (begin + i < a.vocabulary) sum.x += exp(raw[i] - largest.x);
-        if (v[i] <= NOTHING) continue;
-        sum.y += exp(v[i] - largest.y);
-        own++;
+        if (v[i] > NOTHING) sum.y += exp(v[i] - largest.y);
     }
     sum = sumOfAll(sum, thread);
     if (thread == 0) {
@@ -121,10 +137,17 @@ void main() {
         sums.at[3] = floatBitsToUint(sum.y);
     }
 
-    int kept = beginChoice(own, thread);
-    for (int shift = 24; shift >= 0; shift -= 8) {
-        uint above = beginCount(shift, thread);
-        for (int i = 0; i < OWN; i++) count(key(v[i]), above, shift);
+    // keys are counted one by one: of those that reach the least that can be kept, which are few
+    uint least = leastKey(v, thread);
+    int own = 0;
+    for (int i = 0; i < OWN; i++) if (key(v[i]) >= least) own++;
+    int after = beginChoice(own, least, key(largest.y), thread), kept = wanted;
+    if (thread == THREADS - 1) listed = after;
+    for (int i = 0; i < OWN; i++) if (key(v[i]) >= least) keys[after - own--] = key(v[i]);
+    barrier();
+    while (bitsToFind > 0) {
+        int shift = beginCount(thread);
+        for (int i = thread; i < listed; i += THREADS) count(keys[i], shift);
         endCount(shift, thread);
     }
 

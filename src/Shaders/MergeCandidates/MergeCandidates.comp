@@ -4,8 +4,7 @@
 #extension GL_GOOGLE_include_directive : require
 #include "tile.glsl"
 
-const int THREADS = 256;
-
+const int DIGIT = 8;
 #include "best.glsl"
 
 layout(local_size_x = THREADS) in;
@@ -58,10 +57,11 @@ void main() {
     int all = a.slices * KEPT, own = 0;
     for (int i = thread; i < all; i += THREADS)
         if (key(intBitsToFloat(of.at[place(i) + KEPT])) != 0) own++;
-    int kept = beginChoice(own, thread);
-    for (int shift = 24; shift >= 0; shift -= 8) {
-        uint above = beginCount(shift, thread);
-        for (int i = thread; i < all; i += THREADS) count(key(intBitsToFloat(of.at[place(i) + KEPT])), above, shift);
+    beginChoice(own, 0, 0xffffffffu, thread);
+    int kept = wanted;
+    while (bitsToFind > 0) {
+        int shift = beginCount(thread);
+        for (int i = thread; i < all; i += THREADS) count(key(intBitsToFloat(of.at[place(i) + KEPT])), shift);
         endCount(shift, thread);
     }
 
