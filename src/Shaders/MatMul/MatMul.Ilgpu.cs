@@ -42,7 +42,7 @@ static class MatMulIlgpu
             var sums = PanelIlgpu.All<T>(product, panel, thread * 4, rows);
             for (int t = 0; t < tokens; t++)
                 for (int r = 0; r < 4; r++)
-                    Store(y, bias, first + t, panel * Tile.Rows + thread * 4 + r, sums.At(t, r), a);
+                    Store(y, bias, first + t, panel * Tile.Rows + thread * 4 + r, sums.Of(t).At(r), a);
         }
         else
         {

@@ -54,7 +54,14 @@ static class PanelIlgpu
     {
         public Floats4 A, B, C, D;
 
-        public readonly float At(int token, int row) => token < 2 ? token == 0 ? A.At(row) : B.At(row) : token == 2 ? C.At(row) : D.At(row);
+        public readonly Floats4 Of(int token)
+        {
+            var v = A;
+            if (token == 1) v = B;
+            if (token == 2) v = C;
+            if (token == 3) v = D;
+            return v;
+        }
     }
 
     /// <summary>Words of each of 4 rows that are under way at once.</summary>

@@ -15,4 +15,21 @@ static class Bits
     /// <summary>The sum of the products of four signed bytes.</summary>
     public static int Dot(int a, int b) =>
         (a << 24 >> 24) * (b << 24 >> 24) + (a << 16 >> 24) * (b << 16 >> 24) + (a << 8 >> 24) * (b << 8 >> 24) + (a >> 24) * (b >> 24);
+
+    /// <summary>e^x as the host has it: Cephes' split of ln 2 and its polynomial of degree 5.</summary>
+    public static float Exp(float x)
+    {
+        float clamped = IntrinsicMath.Min(IntrinsicMath.Max(x, -87f), 88f);
+        int n = (int)(clamped * 1.44269504088896341f + (clamped < 0 ? -0.5f : 0.5f));
+        float r = n * 2.12194440e-4f + (n * -0.693359375f + clamped);
+        float p = 1.9875691500e-4f;
+        p = p * r + 1.3981999507e-3f;
+        p = p * r + 8.3334519073e-3f;
+        p = p * r + 4.1665795894e-2f;
+        p = p * r + 1.6666665459e-1f;
+        p = p * r + 5.0000001201e-1f;
+        p = p * (r * r) + r + 1;
+        float result = x < -87f ? 0 : p * Interop.IntAsFloat((uint)(n + 127) << 23);
+        return float.IsNaN(x) ? x : result;
+    }
 }

@@ -12,7 +12,11 @@ static class Bodies
 {
     public static readonly IReadOnlyDictionary<string, BindBody> All = new Dictionary<string, BindBody>
     {
+        ["Embed"] = EmbedIlgpu.Bind,
         ["MatMul"] = MatMulIlgpu.Bind,
+        ["GateUp"] = GateUpIlgpu.Bind,
+        ["ExpertGateUp"] = ExpertGateUpIlgpu.Bind,
+        ["ExpertDown"] = ExpertDownIlgpu.Bind,
         ["Attention"] = AttentionIlgpu.Bind,
         ["StreamRead"] = StreamReadIlgpu.Bind,
         ["MultiplyAdd"] = MultiplyAddIlgpu.Bind,
