@@ -1,6 +1,5 @@
 using ILGPU;
 using ILGPU.Runtime;
-using ILGPU.Runtime.Cuda;
 using ILGPU.Runtime.OpenCL;
 using Tessera.Runtime.Devices.Ilgpu;
 
@@ -222,14 +221,8 @@ static class PanelIlgpu
     }
 
     /// <summary>The integer products of 4 rows' words with a word of activations, added.</summary>
-    static Ints4 Dots(Ints4 w, int q, Ints4 sum) => new(Dot(w.X, q, sum.X), Dot(w.Y, q, sum.Y), Dot(w.Z, q, sum.Z), Dot(w.W, q, sum.W));
-
-    static int Dot(int a, int b, int sum)
-    {
-        if (!CudaAsm.IsSupported) return sum + Bits.Dot(a, b);
-        CudaAsm.Emit("dp4a.s32.s32 %0, %1, %2, %3;", out int dot, a, b, sum);
-        return dot;
-    }
+    static Ints4 Dots(Ints4 w, int q, Ints4 sum) =>
+        new(Dp4a.Add(w.X, q, sum.X), Dp4a.Add(w.Y, q, sum.Y), Dp4a.Add(w.Z, q, sum.Z), Dp4a.Add(w.W, q, sum.W));
 
     static Floats4 Floats<T>(Product p, Words w, long x, int tile, int part, Floats4 scale, Ints4 zeros, Floats4 sum) where T : struct, IForm
     {

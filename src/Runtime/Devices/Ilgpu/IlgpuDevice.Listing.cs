@@ -3,6 +3,7 @@ using ILGPU.Runtime;
 using ILGPU.Runtime.CPU;
 using ILGPU.Runtime.Cuda;
 using ILGPU.Runtime.OpenCL;
+using Tessera.Shaders;
 
 namespace Tessera.Runtime.Devices.Ilgpu;
 
@@ -83,7 +84,7 @@ public sealed partial class IlgpuDevice
         try
         {
             lock (driver)
-                return Context.Create(builder => api.Enable(builder.Optimize(OptimizationLevel.O2).EnableAlgorithms()));
+                return Context.Create(builder => api.Enable(Compile(builder)));
         }
         catch (Exception e)
             when (e is DllNotFoundException or NotSupportedException or TypeInitializationException or EntryPointNotFoundException or AcceleratorException)
@@ -92,4 +93,7 @@ public sealed partial class IlgpuDevice
             return null;
         }
     }
+
+    /// <summary>How kernels are compiled.</summary>
+    internal static Context.Builder Compile(Context.Builder builder) => builder.Optimize(OptimizationLevel.O2).EnableAlgorithms().Dots();
 }
