@@ -11,7 +11,7 @@ static class AttentionIlgpu
     const int Threads = 64, MaxHeads = 8, MaxDim = AttentionOp.MaxHeadDim, Block = KvBlock.Tokens;
 
     public readonly record struct Shape(int Tokens, int Heads, int KvHeads, int HeadDim, int QCols, int MaxBlocks, int Splits, float Scale, int PerWord,
-        int Reduced, int HasCount);
+        int Reduced, int HasCount, int Zero);
 
     public static Action Bind(Accelerator on, Call call, Func<Tensor, ArrayView<byte>> view)
     {
@@ -19,7 +19,7 @@ static class AttentionIlgpu
         var t = call.Tensors;
         if (t[AttentionOp.Keys].Type == DType.Q8) throw new TesseraException("[Attention] has no ILGPU body for a cache in q8 yet; use f16");
         var shape = new Shape(a.Tokens, a.Heads, a.KvHeads, a.HeadDim, a.QCols, a.MaxBlocks, a.Splits, a.Scale, Tile.PerWord(t[AttentionOp.Keys].Type),
-            t[AttentionOp.Y].Type == DType.A8 ? 1 : 0, t[AttentionOp.Count].IsNone ? 0 : 1);
+            t[AttentionOp.Y].Type == DType.A8 ? 1 : 0, t[AttentionOp.Count].IsNone ? 0 : 1, Zero: 0);
         var kernel = on.LoadStreamKernel<ArrayView<byte>, ArrayView<byte>, ArrayView<byte>, ArrayView<byte>, ArrayView<byte>, ArrayView<byte>, ArrayView<byte>,
             ArrayView<byte>, Shape>(Kernel);
         ArrayView<byte> q = view(t[0]), keys = view(t[1]), values = view(t[2]), blocks = view(t[3]), sequences = view(t[4]), positions = view(t[5]),
@@ -110,16 +110,17 @@ static class AttentionIlgpu
             for (int i = thread; i < heads * dim; i += Threads)
             {
                 int h = i / dim;
-                float before = start < AttentionOp.SplitTokens ? state[h] : state[3 * MaxHeads + h], both = XMath.Max(before, state[h]);
-                merged[i] = start < AttentionOp.SplitTokens ? sum[i] : merged[i] * XMath.Exp(before - both) + sum[i] * XMath.Exp(state[h] - both);
+                if (start < AttentionOp.SplitTokens) merged[i] = sum[i];
+                else merged[i] = MergeIlgpu.Shares(state[3 * MaxHeads + h], state[h]).Merge(merged[i], sum[i], a.Zero);
             }
             Group.Barrier();
             if (thread < heads)
             {
-                float before = start < AttentionOp.SplitTokens ? state[thread] : state[3 * MaxHeads + thread], both = XMath.Max(before, state[thread]);
-                float total = start < AttentionOp.SplitTokens ? 0 : state[4 * MaxHeads + thread] * XMath.Exp(before - both);
-                state[4 * MaxHeads + thread] = total + state[MaxHeads + thread] * XMath.Exp(state[thread] - both);
-                state[3 * MaxHeads + thread] = both;
+                bool opening = start < AttentionOp.SplitTokens;
+                float before = opening ? state[thread] : state[3 * MaxHeads + thread], total = state[MaxHeads + thread];
+                if (!opening) total = MergeIlgpu.Shares(before, state[thread]).Merge(state[4 * MaxHeads + thread], total, a.Zero);
+                state[4 * MaxHeads + thread] = total;
+                state[3 * MaxHeads + thread] = XMath.Max(before, state[thread]);
             }
             Group.Barrier();
         }
@@ -139,20 +140,20 @@ static class AttentionIlgpu
         for (int i = thread; real && i < heads * dim / 32; i += Threads)
         {
             int at = i * 32, col = head0 * dim + at;
-            float inverse = 1 / state[4 * MaxHeads + at / dim];
+            float total = state[4 * MaxHeads + at / dim];
             if (a.Reduced == 0)
             {
-                for (int c = 0; c < 32; c++) y.Cast<float>()[(long)token * padded + col + c] = merged[at + c] * inverse;
+                for (int c = 0; c < 32; c++) y.Cast<float>()[(long)token * padded + col + c] = merged[at + c] / total;
                 continue;
             }
             float largest = 0;
-            for (int c = 0; c < 32; c++) largest = XMath.Max(largest, XMath.Abs(merged[at + c] * inverse));
+            for (int c = 0; c < 32; c++) largest = XMath.Max(largest, XMath.Abs(merged[at + c] / total));
             float scale = largest < 1e-30f ? 0 : largest / 127;
             long yRow = (long)token * ((padded + padded / 4 + 63) / 64 * 64);
             int all = 0;
             for (int c = 0; c < 32; c++)
             {
-                int v = scale == 0 ? 0 : (int)XMath.RoundToEven(merged[at + c] * inverse / scale);
+                int v = scale == 0 ? 0 : (int)XMath.RoundToEven(merged[at + c] / total / scale);
                 all += v;
                 y[yRow + col + c] = (byte)v;
             }

@@ -12,6 +12,17 @@ static class Bits
         return (bits & 0x8000) != 0 ? -magnitude : magnitude;
     }
 
+    /// <summary>The nearest half, to even; what no half holds becomes infinite. Subnormals: added to 1/2 they stand in its lowest bits.</summary>
+    public static int ToHalf(float value)
+    {
+        uint bits = Interop.FloatAsInt(value), sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff;
+        uint half = magnitude > 0x7f800000 ? 0x7e00
+            : magnitude >= 0x477ff000 ? 0x7c00
+            : magnitude < 0x38800000 ? Interop.FloatAsInt(Interop.IntAsFloat(magnitude) + 0.5f) - 0x3f000000
+            : (magnitude + 0xfff + (magnitude >> 13 & 1) - 0x38000000) >> 13;
+        return (int)(sign | half);
+    }
+
     /// <summary>The sum of the products of four signed bytes.</summary>
     public static int Dot(int a, int b) =>
         (a << 24 >> 24) * (b << 24 >> 24) + (a << 16 >> 24) * (b << 16 >> 24) + (a << 8 >> 24) * (b << 8 >> 24) + (a >> 24) * (b >> 24);

@@ -18,6 +18,13 @@ static class Bodies
         ["ExpertGateUp"] = ExpertGateUpIlgpu.Bind,
         ["ExpertDown"] = ExpertDownIlgpu.Bind,
         ["Attention"] = AttentionIlgpu.Bind,
+        ["AttentionMerge"] = AttentionMergeIlgpu.Bind,
+        ["RmsNorm"] = RmsNormIlgpu.Bind,
+        ["QkRope"] = QkRopeIlgpu.Bind,
+        ["Router"] = RouterIlgpu.Bind,
+        ["Group"] = GroupIlgpu.Bind,
+        ["Combine"] = CombineIlgpu.Bind,
+        ["Gather"] = GatherIlgpu.Bind,
         ["StreamRead"] = StreamReadIlgpu.Bind,
         ["MultiplyAdd"] = MultiplyAddIlgpu.Bind,
     };
