@@ -3,6 +3,7 @@
 #   install.sh vulkan   software Vulkan (Mesa 25 from backports), its loader and validation layers
 #   install.sh native   what native code is linked with: gcc and the C library's headers
 #   install.sh trixie   a Debian 13 root in a cache folder, for PoCL 6 (OpenCL) and glslc 2025 (SPIR-V), which Debian 12 lacks
+#   install.sh ptxas    NVIDIA's assembler in the cache folder, out of Debian's non-free part: it assembles CUDA's kernels without a GPU
 #   install.sh arm      qemu's user mode, and in a cache folder the libraries that .NET for Arm needs, of Debian 12
 set -euo pipefail
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/tessera"
@@ -79,7 +80,25 @@ arm() {
     touch "$arm/.complete"
 }
 
+ptxas() {
+    [ -x "$cache/ptxas" ] && return
+    need_root ptxas
+    apt update
+    uri=$(mirror)
+    # Lists of its own, so that the system goes on without non-free.
+    local own
+    own=$(mktemp -d)
+    mkdir -p "$own/lists/partial" "$own/cache/archives/partial"
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri bookworm non-free" > "$own/sources.list"
+    local of_own=(-o Dir::Etc::SourceList="$own/sources.list" -o Dir::Etc::SourceParts=- -o Dir::State::Lists="$own/lists" -o Dir::Cache="$own/cache")
+    apt "${of_own[@]}" update
+    (cd "$own" && apt "${of_own[@]}" download nvidia-cuda-toolkit)
+    dpkg-deb --fsys-tarfile "$own"/nvidia-cuda-toolkit_*.deb | tar -x -C "$own" ./usr/bin/ptxas || fail "nvidia-cuda-toolkit could not be unpacked"
+    mv "$own/usr/bin/ptxas" "$cache/ptxas"
+    rm -rf "$own"
+}
+
 case "${1:-}" in
-    vulkan|native|trixie|arm) "$1" ;;
-    *) fail "usage: install.sh vulkan|native|trixie|arm" ;;
+    vulkan|native|trixie|ptxas|arm) "$1" ;;
+    *) fail "usage: install.sh vulkan|native|trixie|ptxas|arm" ;;
 esac

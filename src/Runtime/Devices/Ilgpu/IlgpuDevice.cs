@@ -2,13 +2,14 @@ using System.Diagnostics;
 using ILGPU;
 using ILGPU.Runtime;
 using ILGPU.Runtime.CPU;
+using ILGPU.Runtime.Cuda;
 using ILGPU.Runtime.OpenCL;
 using Tessera.Runtime.Devices.Host;
 using Tessera.Shaders;
 
 namespace Tessera.Runtime.Devices.Ilgpu;
 
-/// <summary>A GPU through CUDA or OpenCL. A recording is a list of prebound launches.</summary>
+/// <summary>A GPU through CUDA or OpenCL. A recording is a list of prebound launches, on CUDA replayed as a graph where that works.</summary>
 public sealed unsafe partial class IlgpuDevice : IDevice
 {
     const int PartBytes = 64 << 20;                          // copied at once
@@ -17,6 +18,7 @@ public sealed unsafe partial class IlgpuDevice : IDevice
     readonly Accelerator accelerator;
     readonly MemoryBuffer1D<byte, Stride1D.Dense> nothing;   // what a tensor that is not there is bound to
     readonly IlgpuTimeline timeline;
+    CudaGraphs? graphs;                                      // null: launch by launch
     double? bandwidth;
 
     IlgpuDevice(Context context, Device device, string name)
@@ -27,14 +29,64 @@ public sealed unsafe partial class IlgpuDevice : IDevice
             : long.MaxValue;
         nothing = accelerator.Allocate1D<byte>(64);
         timeline = new IlgpuTimeline(accelerator);
+        if (accelerator is not CudaAccelerator) return;
+        graphs = Probe(CudaGraphCalls.OfDriver(), out string? reason);
+        if (graphs is null) Description += $", launch by launch: {reason}";
     }
+
+    /// <summary>Graphs of launches, if they replay what was launched: two launches that add, captured once and replayed twice, add four.</summary>
+    CudaGraphs? Probe(CudaGraphCalls? calls, out string? reason)
+    {
+        reason = "the driver has no graphs";
+        if (calls is null) return null;
+        using var sum = accelerator.Allocate1D<int>(1);
+        sum.MemSetToZero();
+        var add = accelerator.LoadStreamKernel<ArrayView<int>>(Add);
+        accelerator.Synchronize();
+        Action launch = () => add(new KernelConfig(1, 1), sum.View);
+        var made = new CudaGraphs(calls, ((CudaStream)accelerator.DefaultStream).StreamPtr);
+        nint twice = made.Capture([launch, launch], out reason);
+        if (twice == 0) return null;
+        try
+        {
+            made.Launch(twice);
+            made.Launch(twice);
+            accelerator.Synchronize();
+            int total = sum.GetAsArray1D()[0];
+            if (total == 4) return made;
+            reason = $"a captured graph added {total}, expected 4";
+        }
+        catch (Exception e) when (e is TesseraException or AcceleratorException) { reason = e.Message.Split('\n')[0]; }
+        finally { made.Destroy(twice); }
+        return null;
+    }
+
+    static void Add(ArrayView<int> sum) => sum[0]++;
 
     public string Name { get; }
 
-    public string Description { get; }
+    public string Description { get; private set; }
 
-    /// <summary>The device's memory; ILGPU does not ask CUDA or OpenCL how much of it is free.</summary>
-    public long FreeBytes => accelerator is CPUAccelerator ? HostProcessor.FreeBytes : accelerator.MemorySize - Used;
+    /// <summary>What the driver says is free; where it does not say, the device's memory without ours.</summary>
+    public long FreeBytes => accelerator switch
+    {
+        CPUAccelerator => HostProcessor.FreeBytes,
+        CudaAccelerator gpu => gpu.GetFreeMemory(),
+        _ => FreeOfAmd ?? accelerator.MemorySize - Used,
+    };
+
+    /// <summary>AMD's OpenCL tells it in KiB.</summary>
+    long? FreeOfAmd
+    {
+        get
+        {
+            const int FreeMemory = 0x4039;
+            if (accelerator is not CLAccelerator { Device: var card } || !card.Extensions.Contains("cl_amd_device_attribute_query")) return null;
+            var kilobytes = new nint[2]; // in all, and in one piece
+            CLAPI.CurrentAPI.GetDeviceInfo(card.DeviceId, (CLDeviceInfoType)FreeMemory, kilobytes);
+            return kilobytes[0] * 1024L;
+        }
+    }
 
     public long MaxAllocationBytes { get; }
 
@@ -98,12 +150,20 @@ public sealed unsafe partial class IlgpuDevice : IDevice
     {
         var list = new CallList();
         page(list);
-        return new IlgpuRecording(list.Calls, [.. list.Calls.Select(Bind)]);
+        Action[] launches = [.. list.Calls.Select(Bind)];
+        nint graph = 0;
+        var by = graphs;
+        if (by is not null && launches.Length > 0 && (graph = by.Capture(launches, out string? reason)) == 0)
+        {
+            graphs = null; // from here on
+            Description += $", launch by launch: {reason}";
+        }
+        return new IlgpuRecording(list.Calls, launches, by, graph);
     }
 
     public Completion Submit(Recording recording)
     {
-        foreach (var launch in ((IlgpuRecording)recording).Launches) launch();
+        ((IlgpuRecording)recording).Replay();
         return timeline.Submitted();
     }
 
@@ -126,7 +186,14 @@ public sealed unsafe partial class IlgpuDevice : IDevice
         return Stopwatch.GetElapsedTime(start).TotalSeconds;
     }
 
-    public long UncachedBytes => 512 << 20;
+    /// <summary>Never less than 512 MiB: OpenCL does not tell of every cache.</summary>
+    public long UncachedBytes => Math.Max(512 << 20, accelerator switch
+    {
+        CudaAccelerator gpu => 4L * gpu.L2CacheSize,
+        CPUAccelerator or CLAccelerator { DeviceType: CLDeviceType.CL_DEVICE_TYPE_CPU } => HostProcessor.UncachedBytes,
+        CLAccelerator { Device: var card } => 4 * (long)card.GetDeviceInfo<ulong>(CLDeviceInfoType.CL_DEVICE_GLOBAL_MEM_CACHE_SIZE),
+        _ => 0,
+    });
 
     public double MeasureBandwidth() => bandwidth ??= Rulers.Bandwidth(this, UncachedBytes, [(1, 0)]);
 
