@@ -6,12 +6,15 @@ using Xunit;
 namespace Tessera.Shaders.Tests;
 
 /// <summary>Every kernel of every ILGPU body becomes PTX, without a GPU, and those that decide a model's speed are what a GPU wants.</summary>
+[Trait("set", "all")] // ILGPU takes its time
 public class PtxTests
 {
-    /// <summary>Architectures that ILGPU tells apart, and one beyond.</summary>
-    static readonly int[] architectures = [75, 80, 90];
+    /// <summary>What ILGPU compiles for beyond sm_80 too.</summary>
+    static readonly int[] architectures = [80];
 
-    static readonly Op[] bodies = [.. OpCatalog.All.Where(op => Bodies.All.ContainsKey(op.Name))];
+    /// <summary>Of the products one stands for all, which have its body: ILGPU takes seconds and a hundred megabytes for a kernel.</summary>
+    static readonly Op[] bodies =
+        [.. OpCatalog.All.Where(op => Bodies.All.ContainsKey(op.Name) && op.Name is not ("GateUp" or "ExpertGateUp" or "ExpertDown"))];
 
     public static TheoryData<string, int> Ops => Rows(bodies);
 
@@ -28,16 +31,15 @@ public class PtxTests
     {
         var kernels = Compile(name, sm);
         Assert.NotEmpty(kernels);
-        Assert.All(kernels, k => Assert.Contains($".target sm_{Math.Min(sm, 80)}", k.Ptx));
+        Assert.All(kernels, k => Assert.Contains($".target sm_{sm}", k.Ptx));
     }
 
-    /// <summary>A word of local memory is how inline PTX gives its result, which the assembler puts into a register; more would be an array.</summary>
     [Theory, MemberData(nameof(Hot))]
     public void What_streams_keeps_its_numbers_in_registers(string name, int sm) =>
-        Assert.All(Compile(name, sm), k => Assert.All(k.Ptx.Split('\n').Where(l => l.Contains(".local .align")), l => Assert.EndsWith("[4];", l.Trim())));
+        Assert.All(Compile(name, sm), k => Assert.DoesNotContain(".local", k.Ptx));
 
     /// <summary>What NVIDIA's own assembler says, where tests/install.sh ptxas has put it.</summary>
-    [Theory, MemberData(nameof(Hot)), Trait("set", "all")]
+    [Theory, MemberData(nameof(Hot))]
     public void The_assembler_spills_nothing(string name, int sm)
     {
         string ptxas = Path.Combine(Environment.GetEnvironmentVariable("XDG_CACHE_HOME") ?? Path.Combine(Environment.GetFolderPath(
