@@ -25,6 +25,8 @@ static class Bodies
         ["Group"] = GroupIlgpu.Bind,
         ["Combine"] = CombineIlgpu.Bind,
         ["Gather"] = GatherIlgpu.Bind,
+        ["Candidates"] = CandidatesIlgpu.Bind,
+        ["MergeCandidates"] = MergeCandidatesIlgpu.Bind,
         ["StreamRead"] = StreamReadIlgpu.Bind,
         ["MultiplyAdd"] = MultiplyAddIlgpu.Bind,
     };
