@@ -1,3 +1,4 @@
+using Tessera.Runtime.Devices.Ilgpu;
 using Tessera.Testing;
 using Xunit;
 
@@ -13,8 +14,9 @@ public class CatalogTests
     [Theory, MemberData(nameof(Ops))]
     public void An_op_has_its_folder_its_reference_and_its_cases(string name)
     {
-        foreach (string file in new[] { $"{name}.cs", $"{name}.Reference.cs", $"{name}.Cases.cs", $"{name}.comp" })
+        foreach (string file in new[] { $"{name}.cs", $"{name}.Reference.cs", $"{name}.Cases.cs", $"{name}.comp", $"{name}.Ilgpu.cs" })
             Assert.True(File.Exists(Path.Combine(shaders, name, file)), $"{name}/{file} is missing");
+        Assert.Contains(name, Bodies.All.Keys);
         var (kernel, cases) = OpCatalog.All.Single(o => o.Name == name);
         Assert.NotEmpty(cases.Equality);
         Assert.NotEmpty(cases.Race);
