@@ -9,7 +9,7 @@ public class AttentionTests(OpenDevices devices) : IClassFixture<OpenDevices>
     public static TheoryData<string, string> Cases()
     {
         var cases = new TheoryData<string, string>();
-        foreach (string device in TestDevices.For("Attention"))
+        foreach (string device in TestDevices.Names.Select(d => d.Data))
             foreach (var one in AttentionOp.Cases.Equality) cases.Add(device, one.Name);
         return cases;
     }
@@ -42,7 +42,7 @@ public class AttentionTests(OpenDevices devices) : IClassFixture<OpenDevices>
     public static TheoryData<string, string> Whole()
     {
         var cases = new TheoryData<string, string>();
-        foreach (string device in TestDevices.For("Attention"))
+        foreach (string device in TestDevices.Names.Select(d => d.Data))
             foreach (var one in AttentionOp.Cases.Equality.Where(one => one.Operands()[AttentionOp.Y]!.Form == OperandForm.Rows)) cases.Add(device, one.Name);
         return cases;
     }
@@ -82,7 +82,7 @@ public class AttentionTests(OpenDevices devices) : IClassFixture<OpenDevices>
     public static TheoryData<string, DType, DType> Prompts()
     {
         var cases = new TheoryData<string, DType, DType>();
-        foreach (string device in TestDevices.For("Attention"))
+        foreach (string device in TestDevices.Names.Select(d => d.Data))
             foreach (var kv in OpCases.CacheTypes)
                 foreach (var y in OpCases.ActivationTypes) cases.Add(device, kv, y);
         return cases;

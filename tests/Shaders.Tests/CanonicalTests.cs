@@ -10,7 +10,7 @@ public class CanonicalTests(OpenDevices devices) : IClassFixture<OpenDevices>
     {
         var cases = new TheoryData<string, string, string>();
         foreach (var op in OpCatalog.All.Where(o => o.Kernel.Canonical is not null))
-            foreach (string device in TestDevices.For(op.Name))
+            foreach (string device in TestDevices.Names.Select(d => d.Data))
                 foreach (var one in op.Cases.Equality.Where(c => c.Types.Split(' ') is [_, "a8"]))
                     cases.Add(new TheoryDataRow<string, string, string>(device, op.Name, one.Name).WithTrait("op", op.Name));
         return cases;

@@ -10,7 +10,7 @@ public class OpTests(OpenDevices devices) : IClassFixture<OpenDevices>
     {
         var cases = new TheoryData<string, string, string>();
         foreach (var op in OpCatalog.All)
-            foreach (string device in TestDevices.For(op.Name))
+            foreach (string device in TestDevices.Names.Select(d => d.Data))
                 foreach (var one in op.Cases.Equality) cases.Add(device, op.Name, one.Name);
         return cases;
     }

@@ -32,13 +32,8 @@ public static class TestDevices
         ? [.. asked.Split(',')]
         : ["host", "lavapipe", .. pretended.Keys, .. Hardware];
 
-    /// <summary>Those that have all ops.</summary>
+    /// <summary>Those on which whole models are tested: not yet CUDA and OpenCL.</summary>
     public static TheoryData<string> Complete => [.. Names.Select(d => d.Data).Where(IsComplete)];
-
-    /// <summary>Those that have a body for an op: CUDA and OpenCL where an X.Ilgpu.cs lies beside it.</summary>
-    public static IEnumerable<string> For(string op) => HasIlgpuBody(op) ? Names.Select(d => d.Data) : Complete.Select(d => d.Data);
-
-    public static bool HasIlgpuBody(string op) => File.Exists(Path.Combine(Repository.Root, "src", "Shaders", op, $"{op}.Ilgpu.cs"));
 
     public static bool IsComplete(string device) => !IsIlgpu(device);
 

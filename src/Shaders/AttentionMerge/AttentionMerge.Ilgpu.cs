@@ -33,7 +33,7 @@ static class AttentionMergeIlgpu
         {
             int word = Grid.IdxY * Words + at + thread;
             bool real = word * 4 < cols;
-            StoreIlgpu.Word(y, a.A8 != 0, (long)token * StoreIlgpu.Stride(a.A8, cols), cols, real ? word : -1,
+            StoreIlgpu.Word(y, a.A8 != 0, (long)token * StoreIlgpu.Stride(a.A8 != 0, cols), cols, real ? word : -1,
                 real ? Merged(partials, positions, token, word, a) : default, shared, thread);
         }
     }

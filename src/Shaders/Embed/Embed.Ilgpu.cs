@@ -26,7 +26,7 @@ static class EmbedIlgpu
 
     static void Kernel(ArrayView<byte> ids, ArrayView<byte> table, ArrayView<byte> x, ArrayView<byte> count, Shape a)
     {
-        int token = Grid.IdxX, word = Grid.IdxY * Threads + ILGPU.Group.IdxX, tiles = PanelIlgpu.Tiles(a.Dim), words = Tile.K / a.WordK;
+        int token = Grid.IdxX, word = Grid.IdxY * Threads + ILGPU.Group.IdxX, tiles = Tile.Tiles(a.Dim), words = Tile.K / a.WordK;
         if (a.HasCount != 0 && token >= count.Cast<int>()[0] || word >= tiles * words) return;
         int id = ids.Cast<int>()[token];
         bool there = id >= 0 && id < a.Vocabulary;
@@ -41,7 +41,7 @@ static class EmbedIlgpu
             if (a.WordK == 8) zero = table[tile + Tile.Rows * 2 + row] / 16f;
         }
         var xs = x.Cast<float>();
-        long at = (long)token * PanelIlgpu.Pad(a.Dim) + word * a.WordK;
+        long at = (long)token * Tile.Pad(a.Dim) + word * a.WordK;
         for (int i = 0; i < a.WordK; i++) xs[at + i] = there ? (Element(w, i, a) - zero) * scale : 0;
     }
 

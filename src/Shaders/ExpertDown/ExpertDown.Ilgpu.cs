@@ -64,6 +64,6 @@ static class ExpertDownIlgpu
 
     static void Store(ArrayView<byte> y, ArrayView<byte> order, int place, int n, float sum, Shape a)
     {
-        if (n < a.Outer) y.Cast<float>()[(long)order.Cast<int>()[place] * PanelIlgpu.Pad(a.Outer) + n] = sum;
+        if (n < a.Outer) y.Cast<float>()[(long)order.Cast<int>()[place] * Tile.Pad(a.Outer) + n] = sum;
     }
 }

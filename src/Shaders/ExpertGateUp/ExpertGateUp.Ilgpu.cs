@@ -54,5 +54,5 @@ static class ExpertGateUpIlgpu
 
     /// <summary>The row of x of a place, counted in 16 bytes.</summary>
     static long Row<T>(ArrayView<byte> order, int place, Shape a) where T : struct, IForm =>
-        order.Cast<int>()[place] / a.PerToken * (long)(PanelIlgpu.Stride(default(T).IsA8, a.Inner) / 16);
+        order.Cast<int>()[place] / a.PerToken * (long)(StoreIlgpu.Stride(default(T).IsA8, a.Inner) / 16);
 }

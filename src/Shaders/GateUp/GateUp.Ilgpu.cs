@@ -36,7 +36,7 @@ static class GateUpIlgpu
     static void Kernel<T>(ArrayView<byte> w, ArrayView<byte> x, ArrayView<byte> y, ArrayView<byte> count, Shape a) where T : struct, IForm
     {
         int first = Grid.IdxY * default(T).Tokens;
-        int real = a.HasCount == 0 ? a.Tokens : IntrinsicMath.Min(a.Tokens, count.Cast<int>()[0]);
+        int real = GroupsIlgpu.RealRows(count, a.HasCount, a.Tokens);
         int tokens = IntrinsicMath.Min(default(T).Tokens, real - first);
         if (tokens <= 0) return;
         var product = new PanelIlgpu.Product { W = w, X = x, Outer = JoinedRows(a.Ffn), Inner = a.Inner, Zero = a.Zero };
@@ -51,7 +51,7 @@ static class GateUpIlgpu
     {
         var shared = SharedMemory.Allocate<int>(2 * PanelIlgpu.Threads);
         int panels = p.Outer / Tile.Rows, word = thread % 8, at = block * Panels + word / 4 * 2; // the panel of the thread's columns
-        long stride = PanelIlgpu.Stride(a8, ffn);
+        long stride = StoreIlgpu.Stride(a8, ffn);
         if (default(T).IsNarrow)
         {
             PanelIlgpu.Sums gate = default, up = default;

@@ -11,7 +11,7 @@ static class StoreIlgpu
     public const int Shared = 2 * GroupsIlgpu.MaxThreads;
 
     /// <summary>Bytes of a row.</summary>
-    public static int Stride(int a8, int cols) => a8 != 0 ? (Tile.Pad(cols) + Tile.Pad(cols) / 4 + 63) / 64 * 64 : Tile.Pad(cols) * 4;
+    public static int Stride(bool a8, int cols) => a8 ? (Tile.Pad(cols) + Tile.Pad(cols) / 4 + 63) / 64 * 64 : Tile.Pad(cols) * 4;
 
     /// <summary>All threads of the group come together, those with nothing to store with word &lt; 0.</summary>
     /// <param name="row">Of a token, in bytes.</param>
@@ -38,12 +38,11 @@ static class StoreIlgpu
         var q = Quantised(v, scale);
         shared[sums + thread] = q.X + q.Y + q.Z + q.W;
         Group.Barrier();
+        int sum = 0; // of every thread: behind the return, PoCL has the first one add up what the others have not written
+        for (int i = 0; i < BlockThreads; i++) sum += shared[sums + first + i];
         if (word < 0) return;
         y.Cast<int>()[row / 4 + word] = Packed(q);
-        if (thread != first) return;
-        int sum = 0;
-        for (int i = 0; i < BlockThreads; i++) sum += shared[sums + thread + i];
-        StoreScale(y, row, cols, word, scale, sum);
+        if (thread == first) StoreScale(y, row, cols, word, scale, sum);
     }
 
     /// <summary>One thread makes the words of a block one after the other, and stores them with the last.</summary>

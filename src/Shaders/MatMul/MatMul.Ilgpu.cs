@@ -32,7 +32,7 @@ static class MatMulIlgpu
         where T : struct, IForm
     {
         int panel = Grid.IdxX, first = Grid.IdxY * default(T).Tokens, thread = ILGPU.Group.IdxX;
-        int real = a.HasCount == 0 ? a.Tokens : IntrinsicMath.Min(a.Tokens, count.Cast<int>()[0]);
+        int real = GroupsIlgpu.RealRows(count, a.HasCount, a.Tokens);
         int tokens = IntrinsicMath.Min(default(T).Tokens, real - first);
         if (tokens <= 0) return;
         var rows = PanelIlgpu.Following<T>(first, tokens, a.Inner);
@@ -57,7 +57,7 @@ static class MatMulIlgpu
     {
         if (n >= a.Outer) return;
         var ys = y.Cast<float>();
-        long at = (long)token * PanelIlgpu.Pad(a.Outer) + n;
+        long at = (long)token * Tile.Pad(a.Outer) + n;
         float added = a.Add != 0 ? ys[at] : 0; // first to each other: the large sum is then rounded once
         if (a.HasBias != 0) added += bias.Cast<float>()[n];
         ys[at] = sum + added;

@@ -69,16 +69,9 @@ static class PanelIlgpu
         public Ints4 A, B, C, D, E, F, G, H;
     }
 
-    public static int Tiles(int cols) => (cols + Tile.K - 1) / Tile.K;
-
-    public static int Pad(int cols) => Tiles(cols) * Tile.K;
-
-    /// <summary>Of a row of activations, in bytes.</summary>
-    public static int Stride(bool a8, int cols) => a8 ? (Pad(cols) + Pad(cols) / 4 + 63) / 64 * 64 : Pad(cols) * 4;
-
     /// <summary>Bytes of a matrix of panels, scales included.</summary>
     public static long PanelBytes<T>(int outer, int inner) where T : struct, IForm =>
-        (long)((outer + Tile.Rows - 1) / Tile.Rows) * Tiles(inner) * (TileBytes<T>() + ScaleBytes<T>());
+        (long)((outer + Tile.Rows - 1) / Tile.Rows) * Tile.Tiles(inner) * (TileBytes<T>() + ScaleBytes<T>());
 
     static int TileBytes<T>() where T : struct, IForm => Tile.Rows * Tile.K / default(T).WordK * Tile.WordBytes;
 
@@ -87,7 +80,7 @@ static class PanelIlgpu
     /// <summary>Tokens that follow each other from the first on; those past the last are the last again, so that every form does the same.</summary>
     public static Rows4 Following<T>(int first, int tokens, int inner) where T : struct, IForm
     {
-        long stride = Stride(default(T).IsA8, inner) / 16;
+        long stride = StoreIlgpu.Stride(default(T).IsA8, inner) / 16;
         return new()
         {
             A = first * stride, B = (first + IntrinsicMath.Min(1, tokens - 1)) * stride,
@@ -98,7 +91,7 @@ static class PanelIlgpu
     /// <summary>On a GPU: sums a slice by each thread; afterwards <see cref="RowSum"/> is the product of a token with a row of the panel.</summary>
     public static void Share<T>(Product p, int panel, Rows4 rows, ArrayView<float> partial, int thread) where T : struct, IForm
     {
-        int slice = thread / SliceThreads, row = thread % SliceThreads * 4, tiles = Tiles(p.Inner);
+        int slice = thread / SliceThreads, row = thread % SliceThreads * 4, tiles = Tile.Tiles(p.Inner);
         var sums = Slice<T>(p, panel, row, rows, tiles * slice / Tile.Slices, tiles * (slice + 1) / Tile.Slices, default);
         int at = slice * Tile.Rows + row;
         Put(partial, at, sums.A);
@@ -131,7 +124,7 @@ static class PanelIlgpu
     public static Sums All<T>(Product p, int panel, int row, Rows4 rows) where T : struct, IForm
     {
         Sums totals = default;
-        int tiles = Tiles(p.Inner);
+        int tiles = Tile.Tiles(p.Inner);
         for (int slice = 0; slice < Tile.Slices; slice++)
         {
             var sums = Slice<T>(p, panel, row, rows, tiles * slice / Tile.Slices, tiles * (slice + 1) / Tile.Slices, default);
@@ -146,7 +139,7 @@ static class PanelIlgpu
 
     static Sums Slice<T>(Product p, int panel, int row, Rows4 rows, int begin, int end, Sums sums) where T : struct, IForm
     {
-        int allTiles = Tiles(p.Inner), words = Tile.K / default(T).WordK;
+        int allTiles = Tile.Tiles(p.Inner), words = Tile.K / default(T).WordK;
         long tilesBefore = (long)panel * allTiles;
         long scales = p.Matrix + (long)((p.Outer + Tile.Rows - 1) / Tile.Rows) * allTiles * TileBytes<T>() + tilesBefore * ScaleBytes<T>();
         var quads = p.W.Cast<Ints4>();
@@ -196,7 +189,7 @@ static class PanelIlgpu
 
     static Floats4 Integers<T>(Product p, Words w, long x, int tile, Floats4 scale, Ints4 zeros, Floats4 sum) where T : struct, IForm
     {
-        int allTiles = Tiles(p.Inner);
+        int allTiles = Tile.Tiles(p.Inner);
         var quads = p.X.Cast<Ints4>();
         Ints4 low = quads[x + tile * 2], high = quads[x + tile * 2 + 1], dots = default;
         long scales = x * 4 + allTiles * (Tile.K / 4);

@@ -9,8 +9,7 @@ namespace Tessera.Shaders;
 /// gives the same bits.</summary>
 static unsafe partial class Panel
 {
-    /// <summary>What the first rows read of a panel comes from memory: fetched so far ahead, it comes a tenth faster for one row, and 1.7 times for four, which
-    /// compute meanwhile.</summary>
+    /// <summary>What the first rows read of a panel comes from memory: it is fetched so far ahead, while they compute.</summary>
     const int AheadBytes = 2048;
 
     /// <summary>True where there is a product of weights with activations of these types.</summary>

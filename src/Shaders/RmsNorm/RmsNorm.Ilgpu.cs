@@ -35,7 +35,7 @@ static class RmsNormIlgpu
             squares += v.X * v.X + v.Y * v.Y + (v.Z * v.Z + v.W * v.W);
         }
         float factor = 1 / XMath.Sqrt(GroupsIlgpu.Sum(partial, squares, thread, threads) / a.Dim + a.Eps);
-        long row = (long)token * StoreIlgpu.Stride(a.A8, a.Dim);
+        long row = (long)token * StoreIlgpu.Stride(a.A8 != 0, a.Dim);
         int words = Tile.Pad(a.Dim) / 4;
         for (int first = 0; first < words; first += threads)
         {

@@ -70,7 +70,7 @@ static class RouterIlgpu
             logits[(long)token * a.Experts + first + e] = sum * factor;
         }
         if (first > 0) return; // the row itself once
-        long row = (long)token * StoreIlgpu.Stride(a.A8, a.Dim);
+        long row = (long)token * StoreIlgpu.Stride(a.A8 != 0, a.Dim);
         int words = padded / 4;
         for (int begin = 0; begin < words; begin += threads)
         {

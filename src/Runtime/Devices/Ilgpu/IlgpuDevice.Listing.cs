@@ -44,7 +44,7 @@ public sealed partial class IlgpuDevice
         using var context = Create(api, out string reason);
         var devices = Devices(context, api);
         if (devices.Length == 0) return [new DeviceEntry(api.Prefix, "none", DeviceKind.Null, reason)];
-        const string Partial = "by name only: whole models run on it, and were not compared with the references yet";
+        const string Partial = "by name only: whole models were not compared with the references on it yet";
         return [.. devices.Select((d, i) => new DeviceEntry(api.Name(i), Describe(d), Kind(d, api.Kind), GetUnavailableReason(d) ?? Partial))];
     }
 
